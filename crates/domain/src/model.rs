@@ -1,0 +1,39 @@
+//! Typed values of the box office. Fields are private and every constructor
+//! that can fail checks, so an illegal value cannot exist.
+
+mod booking;
+mod email;
+mod event;
+mod idempotency;
+mod ids;
+mod page;
+mod reservation;
+mod sales;
+mod seats;
+mod text;
+mod user;
+
+pub use booking::{AttendedBooking, BookSeats, Booked, Booking, BookingStatus, Cancelled};
+pub use email::Email;
+pub use event::{ChangedEvent, Event, EventChange, EventSeats, PublishEvent};
+pub use idempotency::{IdempotencyKey, KeyedBooking};
+pub use ids::{BookingId, EventId, UserId};
+pub use page::{Listing, Page, PageCursor, PageLimit, Pointed, Timeline, TopSellers};
+pub use reservation::ReservationId;
+pub use sales::{EventSales, SalesReport};
+pub use seats::{Capacity, SeatCount};
+pub use text::{EventName, UserName, Venue};
+pub use user::{NewUser, User};
+
+/// Why a value from outside was not accepted. The text is a clause that fits
+/// behind the name of the field: "must be …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(String);
+
+impl Invalid {
+    /// A refusal with this reason.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}

@@ -1,0 +1,116 @@
+//! E-mail addresses, the name under which a user is known.
+
+use super::Invalid;
+
+/// An address in the form in which it is compared: trimmed and lower-cased.
+///
+/// The check is the one that browsers make for `<input type=email>`, opened
+/// for letters outside ASCII (RFC 6531). It finds typing errors; whether the
+/// address exists only a mail can tell.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Email(String);
+
+/// RFC 5321 allows 254 characters; the Python service stored up to 255.
+const CHARACTERS_MAX: usize = 255;
+
+impl Email {
+    /// Trims and lower-cases the text, then checks that it looks like an address.
+    ///
+    /// # Errors
+    /// Refuses text without exactly one `@` between a local part and a host
+    /// name, white space and control characters, and more than 255 characters.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let text = text.trim().to_lowercase();
+        if text.chars().count() > CHARACTERS_MAX {
+            return Err(Invalid::new(format!(
+                "must have at most {CHARACTERS_MAX} characters"
+            )));
+        }
+        match text.split_once('@') {
+            Some((local, host)) if is_local_part(local) && is_host(host) => Ok(Self(text)),
+            _ => Err(Invalid::new(
+                "must be an e-mail address such as alice@example.com",
+            )),
+        }
+    }
+
+    /// The address itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_local_part(local: &str) -> bool {
+    !local.is_empty()
+        && local.chars().all(|c| {
+            c.is_alphanumeric()
+                || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
+                || ".!#$%&'*+/=?^_`{|}~-".contains(c)
+        })
+}
+
+fn is_host(host: &str) -> bool {
+    host.split('.').all(|label| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+    })
+}
+
+impl From<Email> for String {
+    fn from(email: Email) -> String {
+        email.0
+    }
+}
+
+impl std::fmt::Display for Email {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_compared_without_case_and_margins() {
+        assert_eq!(
+            Email::parse("  Alice@Example.COM "),
+            Email::parse("alice@example.com")
+        );
+    }
+
+    #[test]
+    fn what_browsers_refuse_is_refused() {
+        for bad in [
+            "",
+            "alice",
+            "@example.com",
+            "alice@",
+            "a@b@c",
+            "a b@c.de",
+            "alice@-x.com",
+            "alice@x-.com",
+            "alice@x..com",
+            "a\0@b.com",
+            "alice@exa mple.com",
+        ] {
+            assert!(Email::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(Email::parse(&format!("a@{}.com", "x".repeat(250))).is_err());
+    }
+
+    #[test]
+    fn plus_signs_and_other_scripts_are_accepted() {
+        for good in [
+            "alice+tickets@example.com",
+            "जॉन@उदाहरण",
+            "o'neil@example.ie",
+            "root@localhost",
+        ] {
+            assert!(Email::parse(good).is_ok(), "{good:?}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What the rules need from the outside, split by what has to be consistent
+//! with what. One method is one atomic fact: an adapter does all of it or
+//! nothing, and there is no transaction, lock or commit to hold open.
+//!
+//! Rules for every adapter:
+//! - a method that returns `Ok` has made its effect durable;
+//! - a future that is dropped leaves either all of the effect or none;
+//! - [`StoreError`] is only for trouble; every expected refusal has a variant
+//!   of its own in the operation's error.
+
+mod bookings;
+mod demo;
+mod events;
+mod gate;
+mod maintenance;
+mod probe;
+mod sales;
+mod users;
+
+pub use bookings::{
+    BookError, BookingRecords, BookingStore, CancelError, EventBookingsError, FindBookingError,
+    HistoryError,
+};
+pub use demo::DemoStore;
+pub use events::{ChangeEventError, DeleteEventError, EventCatalogue, EventStore, FindEventError};
+pub use gate::{GateAnswer, GateError, GateGeneration, GateReading, NoGate, SeatGate};
+pub use maintenance::Maintenance;
+pub use probe::{Probe, ProbeError};
+pub use sales::SalesReports;
+pub use users::{RegisterError, UserStore};
+
+#[cfg(feature = "mocks")]
+pub mod mocks {
+    //! `mockall` mocks of every port.
+
+    pub use super::bookings::{MockBookingRecords, MockBookingStore};
+    pub use super::demo::MockDemoStore;
+    pub use super::events::{MockEventCatalogue, MockEventStore};
+    pub use super::gate::MockSeatGate;
+    pub use super::maintenance::MockMaintenance;
+    pub use super::probe::MockProbe;
+    pub use super::sales::MockSalesReports;
+    pub use super::users::MockUserStore;
+}
+
+/// The cause of a trouble, for the log.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Trouble in a store, as opposed to a refusal.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store has more to do than it can; nothing was done, try again later.
+    #[error("the store is busy")]
+    Busy(#[source] Cause),
+    /// The store cannot be reached; nothing was done.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Cause),
+    /// The connection broke while the store was making the effect durable: it
+    /// may or may not have happened.
+    #[error("the store went away before it confirmed the change")]
+    OutcomeUnknown(#[source] Cause),
+    /// The store answered what it never should: a defect, here or there.
+    /// Nothing was done.
+    #[error("the store failed")]
+    Failed(#[source] Cause),
+}

@@ -1,0 +1,12 @@
+//! Pure decisions. A store reads the facts under its lock, asks here, and
+//! makes the answer durable; so every store decides alike.
+
+mod allot;
+mod cancel;
+mod change;
+mod idempotency;
+
+pub use allot::{Allotment, BookingPolicy, EventFacts, Refusal, SeatRequest, TooManySeats, allot};
+pub use cancel::{Cancellation, cancel};
+pub use change::{CapacityBelowConfirmed, change};
+pub use idempotency::{KeyReused, replay};

@@ -1,0 +1,20 @@
+//! One verb each: the order in which the gate and the store are asked, and
+//! what one learns from the other. Generic over the ports, without a runtime.
+//!
+//! Reading needs no use case: whoever shows things asks the reading ports.
+
+mod book;
+mod cancel;
+mod change_event;
+mod delete_event;
+mod publish_event;
+mod reconcile;
+mod seed_demo;
+
+pub use book::book;
+pub use cancel::cancel;
+pub use change_event::change_event;
+pub use delete_event::delete_event;
+pub use publish_event::publish_event;
+pub use reconcile::{GateReport, ReconcileError, reconcile_gate};
+pub use seed_demo::{DemoData, seed_demo};
