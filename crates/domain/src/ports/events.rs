@@ -99,14 +99,15 @@ pub trait EventCatalogue: Send + Sync {
         page: Page<Timeline>,
     ) -> Result<Listing<Event>, StoreError>;
 
-    /// The seats left of upcoming events behind `after`, by id, at most
-    /// `events_max` of them: the truth from which a gate is rebuilt.
+    /// The seats left of upcoming events behind `after`, by their beginning and
+    /// then by id, at most `events_max` of them: the truth from which gates are
+    /// rebuilt.
     ///
     /// # Errors
     /// Only trouble in the store.
     async fn seats_of_upcoming(
         &self,
-        after: Option<EventId>,
+        after: Option<Timeline>,
         events_max: usize,
     ) -> Result<Vec<EventSeats>, StoreError>;
 

@@ -1,6 +1,6 @@
 //! Putting the seat gate right from the store.
 
-use crate::model::{EventId, EventSeats};
+use crate::model::{EventId, EventSeats, Timeline};
 use crate::ports::{EventCatalogue, GateError, SeatGate, StoreError};
 
 /// How many events are compared with one question to the store and one to the
@@ -55,7 +55,10 @@ pub async fn reconcile_gate(
         let Some(last) = events.last() else {
             return Ok(report);
         };
-        after = Some(last.event_id);
+        after = Some(Timeline {
+            at: last.start_at,
+            id: last.event_id.get(),
+        });
         report.events_checked += events.len();
         for suspect in suspects(gate, &events).await? {
             if rebuild(catalogue, gate, suspect).await? {

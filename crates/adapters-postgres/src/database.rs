@@ -1,0 +1,177 @@
+//! The pool, and how a piece of work gets a connection and a transaction.
+
+use std::time::Duration;
+
+use diesel::result::QueryResult;
+use diesel_async::pooled_connection::bb8::{Pool, PooledConnection, RunError};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, PoolableConnection, RecyclingMethod,
+};
+use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager};
+use domain::ports::StoreError;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::connect::{self, ConnectError, PgSettings};
+use crate::error;
+
+/// A pool of connections to one PostgreSQL database. Cheap to clone.
+///
+/// Made and used on a runtime that outlives it: a connection is driven by the
+/// runtime on which it was opened.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool<AsyncPgConnection>,
+    pub(crate) keep_keys: Duration,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database")
+            .field("connections", &self.pool.state().connections)
+            .finish()
+    }
+}
+
+impl Database {
+    /// Opens a pool and makes sure that the server answers, trying again until
+    /// `wait` has passed.
+    ///
+    /// # Errors
+    /// The URL is wrong (at once), or nobody answered in time.
+    pub async fn connect(settings: &PgSettings, wait: Duration) -> Result<Self, ConnectError> {
+        let database = Self::try_new(settings)?;
+        let config = connect::session_config(settings)?;
+        let deadline = tokio::time::Instant::now() + wait;
+        // Servers that are starting refuse connections for a moment.
+        const PAUSE: Duration = Duration::from_millis(200);
+        loop {
+            let attempt = tokio::time::timeout_at(deadline, connect::connect(&config)).await;
+            let reason = match attempt {
+                Ok(Ok(_)) => return Ok(database),
+                Ok(Err(error)) => connect::describe(&error),
+                Err(_) => format!("no answer within {wait:?}"),
+            };
+            if tokio::time::Instant::now() + PAUSE >= deadline {
+                return Err(ConnectError::Unreachable(reason));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn try_new(settings: &PgSettings) -> Result<Self, ConnectError> {
+        let config = connect::session_config(settings)?;
+        let mut manager = ManagerConfig::<AsyncPgConnection>::default();
+        manager.custom_setup = Box::new(move |_url| {
+            let config = config.clone();
+            async move { connect::connect(&config).await }.boxed()
+        });
+        // A connection whose server has gone is known as closed without asking
+        // it anything, so a checkout costs no round trip.
+        manager.recycling_method =
+            RecyclingMethod::CustomFunction(Box::new(|connection: &mut AsyncPgConnection| {
+                let checked: QueryResult<()> = if connection.is_broken() {
+                    Err(diesel::result::Error::BrokenTransactionManager)
+                } else {
+                    Ok(())
+                };
+                std::future::ready(checked).boxed()
+            }));
+        let manager = AsyncDieselConnectionManager::new_with_config("", manager);
+        let pool = Pool::builder()
+            .max_size(settings.pool_size)
+            .connection_timeout(settings.acquire_timeout)
+            .retry_connection(false)
+            .build_unchecked(manager);
+        Ok(Self {
+            pool,
+            keep_keys: settings.keep_keys,
+        })
+    }
+
+    /// Runs `work` on a connection without a transaction: for single statements.
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>>
+            + Send
+            + 'static,
+    {
+        let pool = self.pool.clone();
+        run_to_the_end(async move {
+            let mut connection = pool.get().await.map_err(no_connection)?;
+            work(&mut connection).await.map_err(error::before_commit)
+        })
+        .await
+    }
+
+    /// Runs `work` in a transaction that is committed when it returns `Ok` and
+    /// rolled back otherwise.
+    pub(crate) async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Result<T, E>>
+            + Send
+            + 'static,
+    {
+        let pool = self.pool.clone();
+        run_to_the_end(async move {
+            let mut pooled = pool.get().await.map_err(no_connection)?;
+            let connection: &mut AsyncPgConnection = &mut pooled;
+            AnsiTransactionManager::begin_transaction(connection)
+                .await
+                .map_err(error::before_commit)?;
+            match work(connection).await {
+                Ok(done) => {
+                    AnsiTransactionManager::commit_transaction(connection)
+                        .await
+                        .map_err(error::at_commit)?;
+                    Ok(done)
+                }
+                Err(refusal) => {
+                    // A connection that cannot roll back is broken; the pool
+                    // closes it, and PostgreSQL rolls back for us.
+                    if let Err(error) =
+                        AnsiTransactionManager::rollback_transaction(connection).await
+                    {
+                        tracing::debug!(%error, "a transaction could not be rolled back");
+                    }
+                    Err(refusal)
+                }
+            }
+        })
+        .await
+    }
+
+    /// A connection outside the pool's bookkeeping of transactions, for
+    /// migrations.
+    pub(crate) async fn raw(
+        &self,
+    ) -> Result<PooledConnection<'static, AsyncPgConnection>, StoreError> {
+        self.pool.get_owned().await.map_err(no_connection)
+    }
+}
+
+/// Runs a piece of work as a task: dropping a connection in the middle of a
+/// transaction is not safe, so whoever waits for the answer may stop waiting,
+/// but the work goes on to its end.
+async fn run_to_the_end<T, E>(
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    match tokio::spawn(work).await {
+        Ok(outcome) => outcome,
+        Err(defect) => Err(StoreError::Failed(Box::new(defect)).into()),
+    }
+}
+
+fn no_connection(error: RunError) -> StoreError {
+    match error {
+        RunError::TimedOut => StoreError::Busy("no connection became free in time".into()),
+        RunError::User(error) => StoreError::Unavailable(Box::new(error)),
+    }
+}

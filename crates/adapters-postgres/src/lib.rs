@@ -1,0 +1,27 @@
+//! Utsavam's stores on PostgreSQL 15 or newer, with diesel and diesel-async.
+//!
+//! A store method is one transaction. It locks and reads the facts, asks a
+//! rule of `domain`, and writes what the rule decided; constraints are the
+//! backstop, never the mechanism. Locks are taken in one order everywhere:
+//! idempotency keys by `(user_id, key)`, then events by id, then bookings, then
+//! the session's slot of the booking totals. Isolation is READ COMMITTED.
+//!
+//! Transactions run in tasks of their own on the runtime that calls: whoever
+//! stops waiting for an answer does not stop the work.
+
+mod connect;
+mod database;
+mod error;
+mod migrate;
+mod prepared;
+mod rows;
+mod schema;
+mod store;
+
+pub use connect::{ConnectError, PgSettings};
+pub use database::Database;
+pub use migrate::{MigrateError, Migrated, migrate, schema_is_current};
+pub use store::{
+    PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe,
+    PgSalesReports, PgUserStore,
+};

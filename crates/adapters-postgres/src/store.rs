@@ -1,0 +1,48 @@
+//! One file per store; each method is one transaction.
+
+mod booking_records;
+mod bookings;
+mod demo;
+mod events;
+mod maintenance;
+mod probe;
+mod sales;
+mod totals;
+mod users;
+
+pub use booking_records::PgBookingRecords;
+pub use bookings::PgBookingStore;
+pub use demo::PgDemoStore;
+pub use events::PgEventStore;
+pub use maintenance::PgMaintenance;
+pub use probe::PgProbe;
+pub use sales::PgSalesReports;
+pub use users::PgUserStore;
+
+use chrono::{DateTime, Utc};
+use domain::model::Timeline;
+
+/// The place before everything in a list ordered by falling time. Fits into
+/// PostgreSQL's range of timestamps.
+const NEWEST: Timeline = Timeline {
+    at: DateTime::<Utc>::MAX_UTC,
+    id: i64::MAX,
+};
+
+/// Declares a store that has nothing but a database.
+macro_rules! store {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name(crate::Database);
+
+        impl $name {
+            /// A store in this database.
+            pub fn new(database: crate::Database) -> Self {
+                Self(database)
+            }
+        }
+    };
+}
+
+use store;

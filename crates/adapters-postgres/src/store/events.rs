@@ -1,0 +1,278 @@
+//! Events in PostgreSQL.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use domain::model::{
+    ChangedEvent, Event, EventChange, EventId, EventSeats, Listing, Page, PublishEvent, Timeline,
+};
+use domain::ports::{
+    ChangeEventError, DeleteEventError, EventCatalogue, EventStore, FindEventError, StoreError,
+};
+use domain::rules;
+use futures::FutureExt;
+
+use crate::error::{before_commit, defect};
+use crate::prepared::prepared;
+use crate::rows::{self, EventRow, EventSeatsRow};
+use crate::schema::{deletions_pending, event_sales, events};
+
+use super::totals::AddToTotal;
+
+super::store!(
+    /// [`EventStore`] and [`EventCatalogue`] on PostgreSQL.
+    PgEventStore
+);
+
+/// The place before everything in the list of events: RFC 3339 knows no year
+/// before 0, and PostgreSQL's timestamps reach back further.
+fn earliest() -> Timeline {
+    let year_zero = DateTime::<Utc>::from_timestamp_secs(-62_167_305_600);
+    Timeline {
+        at: year_zero.expect("a constant in range"),
+        id: 0,
+    }
+}
+
+prepared!(
+    /// The event and its row of figures, in one statement and so in one piece.
+    InsertEvent {
+        name: String as Text,
+        venue: Option<String> as Nullable<Text>,
+        start_at: DateTime<Utc> as Timestamptz,
+        capacity: i32 as Integer,
+    } -> (BigInt, Text, Nullable<Text>, Timestamptz, Integer, Integer),
+    "WITH event AS (
+         INSERT INTO events (name, venue, start_at, capacity, seats_available)
+         SELECT name, venue, start_at, capacity, capacity
+         FROM (VALUES (?, ?, ?, ?)) AS new (name, venue, start_at, capacity)
+         RETURNING id, name, venue, start_at, capacity, seats_available
+     ), sales AS (
+         INSERT INTO event_sales (event_id) SELECT id FROM event
+     )
+     SELECT * FROM event"
+);
+
+prepared!(
+    /// A change needs the row's facts to stay true until it is written. The
+    /// weaker lock lets the foreign-key checks of bookings pass.
+    LockEvent { event_id: i64 as BigInt }
+        -> (BigInt, Text, Nullable<Text>, Timestamptz, Integer, Integer),
+    "SELECT id, name, venue, start_at, capacity, seats_available FROM events
+     WHERE id = ? AND deleted_at IS NULL FOR NO KEY UPDATE"
+);
+
+prepared!(
+    /// Hides the event and frees its seats.
+    HideEvent { event_id: i64 as BigInt } -> (BigInt,),
+    "UPDATE events
+     SET deleted_at = clock_timestamp(), seats_available = capacity, version = version + 1,
+         updated_at = clock_timestamp()
+     WHERE id = ?"
+);
+
+prepared!(
+    /// Walks `events_by_start`.
+    ListEvents { at: DateTime<Utc> as Timestamptz, id: i64 as BigInt, rows_max: i64 as BigInt }
+        -> (BigInt, Text, Nullable<Text>, Timestamptz, Integer, Integer),
+    "SELECT id, name, venue, start_at, capacity, seats_available FROM events
+     WHERE deleted_at IS NULL AND (start_at, id) > (?, ?)
+     ORDER BY start_at, id LIMIT ?"
+);
+
+prepared!(
+    /// Walks `events_by_start` from now on. `statement_timestamp()`, because an
+    /// index cannot be searched for `clock_timestamp()`, which never stands still.
+    ListUpcoming { at: DateTime<Utc> as Timestamptz, id: i64 as BigInt, rows_max: i64 as BigInt }
+        -> (BigInt, Text, Nullable<Text>, Timestamptz, Integer, Integer),
+    "SELECT id, name, venue, start_at, capacity, seats_available FROM events
+     WHERE deleted_at IS NULL AND (start_at, id) > (?, ?) AND start_at > statement_timestamp()
+     ORDER BY start_at, id LIMIT ?"
+);
+
+prepared!(
+    /// As [`ListUpcoming`].
+    SeatsOfUpcoming { at: DateTime<Utc> as Timestamptz, id: i64 as BigInt, rows_max: i64 as BigInt }
+        -> (BigInt, Integer, Timestamptz),
+    "SELECT id, seats_available, start_at FROM events
+     WHERE deleted_at IS NULL AND (start_at, id) > (?, ?) AND start_at > statement_timestamp()
+     ORDER BY start_at, id LIMIT ?"
+);
+
+#[async_trait]
+impl EventStore for PgEventStore {
+    async fn publish(&self, event: PublishEvent) -> Result<Event, StoreError> {
+        let insert = InsertEvent {
+            name: event.name.into(),
+            venue: event.venue.map(String::from),
+            start_at: event.start_at,
+            capacity: column(event.capacity.get())?,
+        };
+        let row: EventRow = self
+            .0
+            .read(move |connection| async move { insert.get_result(connection).await }.boxed())
+            .await?;
+        rows::one(row)
+    }
+
+    async fn change(
+        &self,
+        event_id: EventId,
+        change: EventChange,
+    ) -> Result<ChangedEvent, ChangeEventError> {
+        self.0
+            .transaction(move |connection| {
+                async move {
+                    let event = lock(connection, event_id)
+                        .await?
+                        .ok_or(ChangeEventError::EventNotFound(event_id))?;
+                    let changed = rules::change(&event, change)?;
+                    write(connection, &changed.event).await?;
+                    Ok(changed)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn delete(&self, event_id: EventId) -> Result<(), DeleteEventError> {
+        self.0
+            .transaction(move |connection| {
+                async move {
+                    lock(connection, event_id)
+                        .await?
+                        .ok_or(DeleteEventError::EventNotFound(event_id))?;
+                    Ok(hide(connection, event_id).await.map_err(before_commit)?)
+                }
+                .boxed()
+            })
+            .await
+    }
+}
+
+async fn lock(
+    connection: &mut AsyncPgConnection,
+    event_id: EventId,
+) -> Result<Option<Event>, StoreError> {
+    let query = LockEvent {
+        event_id: event_id.get(),
+    };
+    let row: Option<EventRow> = query
+        .get_result(connection)
+        .await
+        .optional()
+        .map_err(before_commit)?;
+    row.map(rows::one).transpose()
+}
+
+async fn write(connection: &mut AsyncPgConnection, event: &Event) -> Result<(), StoreError> {
+    diesel::update(events::table.find(event.id().get()))
+        .set((
+            events::name.eq(event.name().as_str()),
+            events::venue.eq(event.venue().map(|venue| venue.as_str())),
+            events::start_at.eq(event.start_at()),
+            events::capacity.eq(column(event.capacity().get())?),
+            events::seats_available.eq(column(event.seats_available().get())?),
+            events::version.eq(events::version + 1),
+            events::updated_at.eq(diesel::dsl::now),
+        ))
+        .execute(connection)
+        .await
+        .map_err(before_commit)?;
+    Ok(())
+}
+
+/// Hides the event, frees its seats, takes its bookings out of the figures and
+/// queues them for marking. They read as cancelled from the commit on.
+async fn hide(connection: &mut AsyncPgConnection, event_id: EventId) -> QueryResult<()> {
+    let event_id = event_id.get();
+    HideEvent { event_id }.execute(connection).await?;
+    let confirmed_bookings: i64 = diesel::delete(event_sales::table.find(event_id))
+        .returning(event_sales::confirmed_bookings)
+        .get_result(connection)
+        .await?;
+    if confirmed_bookings > 0 {
+        diesel::insert_into(deletions_pending::table)
+            .values(deletions_pending::event_id.eq(event_id))
+            .execute(connection)
+            .await?;
+        AddToTotal {
+            bookings: -confirmed_bookings,
+        }
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+fn column(seats: u32) -> Result<i32, StoreError> {
+    i32::try_from(seats).map_err(|_| defect("more seats than a column holds"))
+}
+
+#[async_trait]
+impl EventCatalogue for PgEventStore {
+    async fn find(&self, event_id: EventId) -> Result<Event, FindEventError> {
+        let query = events::table
+            .find(event_id.get())
+            .filter(events::deleted_at.is_null())
+            .select(EventRow::as_select());
+        let row = self
+            .0
+            .read(move |connection| async move { query.first(connection).await.optional() }.boxed())
+            .await?;
+        Ok(rows::one(
+            row.ok_or(FindEventError::EventNotFound(event_id))?,
+        )?)
+    }
+
+    async fn list(
+        &self,
+        upcoming_only: bool,
+        page: Page<Timeline>,
+    ) -> Result<Listing<Event>, StoreError> {
+        let Timeline { at, id } = page.after.unwrap_or_else(earliest);
+        let rows_max = page.limit.get() as i64 + 1;
+        let found: Vec<EventRow> = self
+            .0
+            .read(move |connection| {
+                async move {
+                    if upcoming_only {
+                        ListUpcoming { at, id, rows_max }.load(connection).await
+                    } else {
+                        ListEvents { at, id, rows_max }.load(connection).await
+                    }
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Listing::from_one_more(rows::all(found)?, page.limit))
+    }
+
+    async fn seats_of_upcoming(
+        &self,
+        after: Option<Timeline>,
+        events_max: usize,
+    ) -> Result<Vec<EventSeats>, StoreError> {
+        let Timeline { at, id } = after.unwrap_or_else(earliest);
+        let query = SeatsOfUpcoming {
+            at,
+            id,
+            rows_max: events_max as i64,
+        };
+        let found: Vec<EventSeatsRow> = self
+            .0
+            .read(move |connection| async move { query.load(connection).await }.boxed())
+            .await?;
+        rows::all(found)
+    }
+
+    async fn seats_of(&self, event_id: EventId) -> Result<Option<EventSeats>, StoreError> {
+        match self.find(event_id).await {
+            Ok(event) => Ok(Some(EventSeats::from(&event))),
+            Err(FindEventError::EventNotFound(_)) => Ok(None),
+            Err(FindEventError::Store(error)) => Err(error),
+        }
+    }
+}

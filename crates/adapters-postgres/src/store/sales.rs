@@ -1,0 +1,69 @@
+//! Sales figures in PostgreSQL, kept as bookings change: reading them counts
+//! nothing.
+
+use async_trait::async_trait;
+use diesel::sql_types::{BigInt, Integer, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use domain::model::{Listing, Page, SalesReport, TopSellers};
+use domain::ports::{SalesReports, StoreError};
+use futures::FutureExt;
+
+use crate::prepared::prepared;
+use crate::rows::{self, EventSalesRow};
+
+super::store!(
+    /// [`SalesReports`] on PostgreSQL.
+    PgSalesReports
+);
+
+prepared!(
+    /// Walks `event_sales_top`; deleted events have no row there.
+    TopEvents { confirmed: i64 as BigInt, id: i64 as BigInt, rows_max: i64 as BigInt }
+        -> (BigInt, Text, BigInt, Integer, Integer),
+    "SELECT e.id, e.name, s.confirmed_bookings, e.capacity, e.seats_available
+     FROM event_sales s JOIN events e ON e.id = s.event_id
+     WHERE (s.confirmed_bookings, s.event_id) < (?, ?)
+     ORDER BY s.confirmed_bookings DESC, s.event_id DESC LIMIT ?"
+);
+
+prepared!(
+    /// Adds up the 64 slots.
+    ConfirmedTotal {} -> (BigInt,),
+    "SELECT coalesce(sum(confirmed_bookings), 0)::bigint FROM booking_totals"
+);
+
+#[async_trait]
+impl SalesReports for PgSalesReports {
+    async fn report(&self, page: Page<TopSellers>) -> Result<SalesReport, StoreError> {
+        let TopSellers {
+            confirmed_bookings,
+            id,
+        } = page.after.unwrap_or(TopSellers {
+            confirmed_bookings: i64::MAX,
+            id: i64::MAX,
+        });
+        let rows_max = page.limit.get() as i64 + 1;
+        let top = TopEvents {
+            confirmed: confirmed_bookings,
+            id,
+            rows_max,
+        };
+        let (events, total): (Vec<EventSalesRow>, (i64,)) = self
+            .0
+            .read(move |connection| {
+                async move {
+                    let connection: &AsyncPgConnection = connection;
+                    futures::try_join!(
+                        top.load(&mut &*connection),
+                        ConfirmedTotal {}.get_result(&mut &*connection),
+                    )
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(SalesReport {
+            confirmed_bookings_total: total.0,
+            events: Listing::from_one_more(rows::all(events)?, page.limit),
+        })
+    }
+}
