@@ -68,7 +68,7 @@ pub(crate) fn session_config(
     // A session that lost its client or stands still must not keep a row locked.
     let limits = format!(
         "-c lock_timeout={} -c statement_timeout={} -c idle_in_transaction_session_timeout={} \
-         -c client_connection_check_interval=1000 -c default_transaction_isolation='read\\ committed'",
+         -c client_connection_check_interval=1000 -c default_transaction_isolation=read\\ committed",
         settings.lock_timeout.as_millis(),
         settings.statement_timeout.as_millis(),
         2 * settings.statement_timeout.as_millis(),

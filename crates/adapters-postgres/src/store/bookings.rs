@@ -223,6 +223,9 @@ fn keyed_booking((booking_id, event_id, seats): (i64, i64, i32)) -> Result<Keyed
     })
 }
 
+/// Seats left, the beginning, and the clock, as [`LockForSale`] returns them.
+type SaleRow = (i32, DateTime<Utc>, DateTime<Utc>);
+
 async fn read_facts(
     connection: &AsyncPgConnection,
     command: &BookSeats,
@@ -233,24 +236,24 @@ async fn read_facts(
     let user = UserExists {
         user_id: command.user_id.get(),
     };
-    let (event, (user_exists,)): (Option<(i32, DateTime<Utc>, DateTime<Utc>)>, (bool,)) =
-        futures::try_join!(
-            async { lock.get_result(&mut &*connection).await.optional() },
-            user.get_result(&mut &*connection),
-        )
-        .map_err(before_commit)?;
-    let event = match event {
-        Some((seats_available, start_at, now)) => {
-            let seats_available = Capacity::try_new(seats_available.into()).map_err(stored)?;
-            Some(EventFacts {
-                start_at,
-                seats_available,
-                now,
-            })
-        }
-        None => None,
-    };
-    Ok((event, user_exists))
+    let (event, (user_exists,)) = futures::try_join!(
+        async {
+            lock.get_result::<SaleRow>(&mut &*connection)
+                .await
+                .optional()
+        },
+        user.get_result::<(bool,)>(&mut &*connection),
+    )
+    .map_err(before_commit)?;
+    let event = event.map(|(seats_available, start_at, now)| {
+        let seats_available = Capacity::try_new(seats_available.into()).map_err(stored)?;
+        Ok(EventFacts {
+            start_at,
+            seats_available,
+            now,
+        })
+    });
+    Ok((event.transpose()?, user_exists))
 }
 
 async fn sell(

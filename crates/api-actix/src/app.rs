@@ -1,0 +1,64 @@
+//! What every handler shares: the services, and the way to them.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::http::admin_key::AdminKey;
+use crate::http::problem::Problem;
+use crate::settings::{HttpSettings, Settings};
+use crate::wiring::Services;
+
+/// Shared by all workers of the server; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App {
+    services: Arc<Services>,
+    /// The main runtime. Each worker of actix has a small runtime of its own,
+    /// and a connection opened there would die with the worker.
+    main_runtime: Handle,
+    in_flight: Arc<Semaphore>,
+    pub(crate) admin_key: AdminKey,
+    pub(crate) limits: Arc<HttpSettings>,
+}
+
+impl App {
+    /// Must be called on the main runtime.
+    pub(crate) fn new(services: Services, settings: &Settings) -> Self {
+        Self {
+            services: Arc::new(services),
+            main_runtime: Handle::current(),
+            in_flight: Arc::new(Semaphore::new(settings.http.in_flight_max.get())),
+            admin_key: AdminKey::new(&settings.admin.key),
+            limits: Arc::new(settings.http.clone()),
+        }
+    }
+
+    pub(crate) fn services(&self) -> Arc<Services> {
+        self.services.clone()
+    }
+
+    /// Hands work over to the main runtime and waits for its outcome. A client
+    /// that disconnects ends the waiting, never the work.
+    ///
+    /// # Errors
+    /// Too much work is under way, or the work panicked.
+    pub(crate) async fn run<T, W, F>(&self, work: W) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        W: FnOnce(Arc<Services>) -> F,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let Ok(permit) = self.in_flight.clone().try_acquire_owned() else {
+            return Err(Problem::overloaded());
+        };
+        let work = work(self.services.clone());
+        let task = self.main_runtime.spawn(async move {
+            let outcome = work.await;
+            drop(permit);
+            outcome
+        });
+        task.await
+            .map_err(|panic| Problem::internal(Box::new(panic)))
+    }
+}

@@ -1,0 +1,108 @@
+//! Work that goes on beside the requests: putting the gate right and keeping
+//! house in the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ports::StoreError;
+use domain::usecases;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use crate::app::App;
+use crate::settings::Settings;
+use crate::wiring::{Services, with_causes};
+
+/// How often old keys and deleted events are looked for.
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Rows that one piece of housekeeping touches: its transaction lasts for
+/// milliseconds.
+const ROWS_AT_ONCE: usize = 1_000;
+
+/// Pieces in one go, so that one job cannot keep the others from their turn.
+const PIECES_MAX: usize = 1_000;
+
+/// Tasks on the main runtime that end when they are told to.
+pub(crate) struct Background(Vec<JoinHandle<()>>);
+
+impl Background {
+    pub(crate) fn start(app: &App, settings: &Settings) -> Self {
+        let mut tasks = vec![tokio::spawn(keep_house(app.services()))];
+        if settings.redis.url.is_some() {
+            tasks.push(tokio::spawn(keep_gate(
+                app.services(),
+                settings.gate.reconcile_interval,
+            )));
+        }
+        Self(tasks)
+    }
+
+    /// Ends the tasks. What they do can be left half done: the store's part of
+    /// it runs in transactions that nobody drops.
+    pub(crate) async fn stop(self) {
+        for task in self.0 {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+}
+
+async fn keep_gate(services: Arc<Services>, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match usecases::reconcile_gate(&*services.catalogue, &*services.gate).await {
+            Ok(report) if report.gates_rebuilt > 0 => {
+                tracing::info!(?report, "seat gates were rebuilt");
+            }
+            Ok(_) => {}
+            // The adapters report a lost Redis or database when it happens.
+            Err(error) => tracing::debug!(error = with_causes(&error), "no reconciliation"),
+        }
+    }
+}
+
+async fn keep_house(services: Arc<Services>) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        do_chore(&services, Chore::FinishDeletions).await;
+        do_chore(&services, Chore::ForgetKeys).await;
+    }
+}
+
+/// Something to be done in bounded pieces until nothing is left to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Chore {
+    /// Marking the bookings of deleted events as cancelled.
+    FinishDeletions,
+    /// Forgetting old idempotency keys.
+    ForgetKeys,
+}
+
+impl Chore {
+    async fn piece(self, services: &Services) -> Result<usize, StoreError> {
+        match self {
+            Self::FinishDeletions => services.maintenance.finish_deletions(ROWS_AT_ONCE).await,
+            Self::ForgetKeys => services.maintenance.forget_keys(ROWS_AT_ONCE).await,
+        }
+    }
+}
+
+/// Does a chore to its end, or until it fails.
+pub(crate) async fn do_chore(services: &Services, chore: Chore) {
+    for _ in 0..PIECES_MAX {
+        match chore.piece(services).await {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                let error = with_causes(&error);
+                tracing::warn!(?chore, error, "a chore failed; it is tried again later");
+                return;
+            }
+        }
+    }
+}

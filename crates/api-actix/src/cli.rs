@@ -1,0 +1,104 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+use crate::settings::Settings;
+
+const ABOUT: &str = "Sells seats to events: never one twice, never a booking lost.";
+
+const AFTER_HELP: &str = "\
+Settings come from defaults, then a TOML file (--config, else ./utsavam.toml),
+then the environment. The ones that every installation sets:
+
+  DATABASE_URL  postgres://user:password@host:5432/database   (required)
+  REDIS_URL     redis://host:6379/0      (optional: without it there is no seat gate)
+  ADMIN_KEY     the value of X-Admin-Key (default change_me_admin_key)
+  HOST, PORT    where to listen          (default 127.0.0.1 and 8000)
+
+Every other one is UTSAVAM__SECTION__KEY, as in UTSAVAM__DATABASE__POOL_SIZE=32.
+`utsavam config` shows them all with their present values.
+
+Try it:
+  utsavam migrate && utsavam seed-demo && utsavam serve
+  then open http://127.0.0.1:8000/docs";
+
+#[derive(Parser)]
+#[command(name = "utsavam", version, about = ABOUT, after_help = AFTER_HELP)]
+struct Cli {
+    /// Read settings from this TOML file.
+    #[arg(long, global = true, value_name = "FILE", env = "UTSAVAM_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer HTTP requests until SIGTERM or Ctrl-C.
+    ///
+    /// Migrates the database first unless database.migrate_on_start is false,
+    /// and listens only when its schema is current.
+    Serve,
+    /// Bring the database to the schema that this version needs.
+    ///
+    /// A new database is set up, one of an older version brought forward, one
+    /// of the Python service taken over with its data, any other refused.
+    Migrate,
+    /// Make sure that the demo users and events exist and are still to come.
+    SeedDemo,
+    /// Compare the seat gate with the database once and put it right.
+    Reconcile,
+    /// Print the description of the HTTP interface (OpenAPI 3.1).
+    Openapi {
+        /// In which format.
+        #[arg(long, value_enum, default_value_t = Format::Json)]
+        format: Format,
+    },
+    /// Print the settings in force, secrets hidden.
+    Config,
+    /// Ask the server at HOST and PORT whether it is alive; exit code 0 if so.
+    Health,
+}
+
+/// How the description of the interface is written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Format {
+    /// JSON, as the server serves it.
+    Json,
+    /// YAML, as docs/openapi.yaml keeps it.
+    Yaml,
+}
+
+/// Runs the command that the process was started with. A failure is one
+/// sentence on standard error and exit code 1.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match execute(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("utsavam: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: Cli) -> Result<(), commands::Failure> {
+    if let Command::Openapi { format } = cli.command {
+        return commands::openapi::print(format);
+    }
+    let settings = Settings::load(cli.config.as_deref())?;
+    commands::start_logging(&settings)?;
+    match cli.command {
+        Command::Openapi { .. } => Ok(()),
+        Command::Config => commands::config::print(&settings),
+        Command::Health => commands::health::ask(&settings),
+        Command::Serve => commands::block_on(commands::serve::serve(settings)),
+        Command::Migrate => commands::block_on(commands::migrate::migrate(settings)),
+        Command::SeedDemo => commands::block_on(commands::seed_demo::seed_demo(settings)),
+        Command::Reconcile => commands::block_on(commands::reconcile::reconcile(settings)),
+    }
+}

@@ -1,0 +1,60 @@
+//! `utsavam serve`: the HTTP server, from migration to the last answer.
+
+use std::io::Write;
+
+use crate::app::App;
+use crate::background::Background;
+use crate::http::server;
+use crate::settings::{DEFAULT_ADMIN_KEY, Settings};
+use crate::wiring;
+
+use super::{Failure, migrate};
+
+pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
+    let database = wiring::connect(&settings).await?;
+    if settings.database.migrate_on_start {
+        migrate::run(&wiring::pg_settings(&settings)?).await?;
+    }
+    let current = adapters_postgres::schema_is_current(&database)
+        .await
+        .map_err(|error| {
+            Failure::new(format!(
+                "the schema cannot be checked: {}",
+                wiring::with_causes(&error)
+            ))
+        })?;
+    if !current {
+        return Err(Failure::new(
+            "the schema of the database is not current: run `utsavam migrate`, \
+             or allow it with the setting database.migrate_on_start=true",
+        ));
+    }
+    let services = wiring::services_on(database, &settings)?;
+    let app = App::new(services, &settings);
+    let (server, addresses) = server::start(app.clone(), &settings.http).map_err(|error| {
+        let (host, port) = (&settings.http.host, settings.http.port);
+        Failure::new(format!(
+            "cannot listen on {host}:{port} (settings http.host and http.port): {error}"
+        ))
+    })?;
+    if settings.admin.key == DEFAULT_ADMIN_KEY {
+        tracing::warn!(
+            "the admin key is the default one: set ADMIN_KEY before anybody else can reach this server"
+        );
+    }
+    let background = Background::start(&app, &settings);
+    announce(&addresses);
+    let outcome = server.await;
+    background.stop().await;
+    outcome.map_err(|error| Failure::new(format!("the server failed: {error}")))
+}
+
+/// Tells on standard output where the server listens, for people and scripts.
+fn announce(addresses: &[std::net::SocketAddr]) {
+    let mut out = std::io::stdout().lock();
+    for address in addresses {
+        // Whoever started the server may have closed its standard output.
+        let _ = writeln!(out, "listening on http://{address}");
+    }
+    let _ = out.flush();
+}

@@ -1,0 +1,16 @@
+//! HTTP: one file per endpoint, each parse → use case → render. Status codes
+//! are in `status`, the shape of errors in `problem`, paths in `routes`.
+
+mod admin;
+pub(crate) mod admin_key;
+mod cursor;
+mod docs;
+mod extract;
+mod middleware;
+pub(crate) mod openapi;
+mod paging;
+pub(crate) mod problem;
+mod public;
+mod routes;
+pub(crate) mod server;
+mod status;

@@ -1,0 +1,131 @@
+//! JSON bodies: read within limits of size and time, then parsed strictly.
+
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::web::{self, BytesMut};
+use actix_web::{FromRequest, HttpRequest, dev};
+use futures::StreamExt;
+use futures::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+use crate::app::App;
+use crate::http::problem::Problem;
+use crate::http::status::{body_too_large, body_too_slow, malformed_json, unsupported_media_type};
+use crate::settings::HttpSettings;
+
+/// A request body that is JSON and has the members of `T`, no others.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let payload = payload.take();
+        let request = request.clone();
+        Box::pin(async move {
+            let app = request.app_data::<web::Data<App>>();
+            let app = app.ok_or_else(|| Problem::internal("no app data".into()))?;
+            let body = read(&request, payload, &app.limits).await?;
+            if !is_json(&request) {
+                return Err(unsupported_media_type());
+            }
+            parse(&body).map(Self)
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let media_type = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = media_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    let essence = essence.to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// A body that is too long is read on and thrown away up to this many times
+/// the limit, because a client that is still sending does not look at the
+/// answer before it is done.
+const DISCARD_TIMES: usize = 64;
+
+async fn read(
+    request: &HttpRequest,
+    payload: dev::Payload,
+    limits: &HttpSettings,
+) -> Result<BytesMut, Problem> {
+    let bytes_max = limits.body_bytes_max.get();
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    let announced = announced
+        .and_then(|text| text.parse::<usize>().ok())
+        .unwrap_or(0);
+    if announced > bytes_max.saturating_mul(DISCARD_TIMES) {
+        return Err(body_too_large(bytes_max));
+    }
+    let reading = collect(payload, bytes_max);
+    match tokio::time::timeout(limits.body_timeout, reading).await {
+        Ok(body) => body,
+        Err(_) => Err(body_too_slow()),
+    }
+}
+
+async fn collect(mut payload: dev::Payload, bytes_max: usize) -> Result<BytesMut, Problem> {
+    let mut body = BytesMut::new();
+    let mut bytes = 0_usize;
+    while let Some(chunk) = payload.next().await {
+        let chunk =
+            chunk.map_err(|error| malformed_json(format!("the body broke off: {error}")))?;
+        bytes = bytes.saturating_add(chunk.len());
+        if bytes <= bytes_max {
+            body.extend_from_slice(&chunk);
+        } else if bytes > bytes_max.saturating_mul(DISCARD_TIMES) {
+            break;
+        }
+    }
+    if bytes > bytes_max {
+        Err(body_too_large(bytes_max))
+    } else {
+        Ok(body)
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        wrong(&path, &error.into_inner())
+    })?;
+    deserializer.end().map_err(|error| wrong(".", &error))?;
+    Ok(parsed)
+}
+
+/// Names the member that is wrong, as far as there is one.
+fn wrong(path: &str, error: &serde_json::Error) -> Problem {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = text.strip_suffix(&place).unwrap_or(&text);
+    for (beginning, message) in [
+        ("unknown field `", "is not a member of this request"),
+        ("missing field `", "is missing"),
+        ("duplicate field `", "must not be given twice"),
+    ] {
+        if let Some(rest) = text.strip_prefix(beginning) {
+            let field = rest.split('`').next().unwrap_or_default();
+            return Problem::invalid_field(field, message);
+        }
+    }
+    match path {
+        "." | "?" => malformed_json(format!("the body is not the JSON of this request: {error}")),
+        // "i64" is our word, not the client's.
+        field => Problem::invalid_field(field, text.replace("expected i64", "expected an integer")),
+    }
+}

@@ -1,0 +1,4 @@
+//! What happens around every handler.
+
+pub(crate) mod conditional;
+pub(crate) mod request_context;

@@ -1,0 +1,90 @@
+//! The outermost layer: gives every request an id, writes every error as a
+//! problem, and logs what somebody must act on.
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TryIntoHeaderPair};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::http::problem::{MEDIA_TYPE, Problem};
+use crate::wiring::with_causes;
+
+/// Carries the request's id, there and back.
+const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id that is taken over from a caller.
+const ID_CHARACTERS_MAX: usize = 128;
+
+/// Calls the rest of the service within the request's context.
+pub(crate) async fn wrap<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let request_id = given_id(&request).unwrap_or_else(|| Uuid::new_v4().simple().to_string());
+    let span = tracing::info_span!(
+        "request",
+        id = %request_id,
+        method = %request.method(),
+        path = request.path(),
+    );
+    // Nothing inside answers with an `Err`: handlers' errors are responses by
+    // then, and our own middleware makes responses.
+    let response = next.call(request).instrument(span.clone()).await?;
+    let _entered = span.enter();
+    let mut response = render(response, &request_id);
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(HEADER, value);
+    }
+    tracing::debug!(status = response.status().as_u16(), "answered");
+    Ok(response)
+}
+
+/// An id that the caller chose, if it is fit for a log.
+fn given_id(request: &ServiceRequest) -> Option<String> {
+    let id = request.headers().get(HEADER)?.to_str().ok()?;
+    let sane = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    let fits = !id.is_empty() && id.len() <= ID_CHARACTERS_MAX && id.chars().all(sane);
+    fits.then(|| id.to_owned())
+}
+
+/// Gives an error its body. Errors of the HTTP library come without a problem.
+fn render<B: MessageBody>(
+    response: ServiceResponse<B>,
+    request_id: &str,
+) -> ServiceResponse<EitherBody<B>> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response.map_into_left_body();
+    }
+    let carried = response.response().extensions().get::<Problem>().cloned();
+    let problem = carried.unwrap_or_else(|| Problem::of_status(status));
+    log(&problem);
+    let (request, response) = response.into_parts();
+    let mut rendered = HttpResponse::build(problem.status);
+    if let Some(allow) = response.headers().get("Allow") {
+        rendered.insert_header(("Allow", allow.clone()));
+    }
+    for (name, value) in &problem.headers {
+        if let Ok(header) = (*name, value.as_str()).try_into_pair() {
+            rendered.insert_header(header);
+        }
+    }
+    rendered.insert_header((CONTENT_TYPE, MEDIA_TYPE));
+    let body = serde_json::to_string(&problem.body(request_id)).unwrap_or_default();
+    ServiceResponse::new(request, rendered.body(body)).map_into_right_body()
+}
+
+/// A 5xx is logged here, once, with what the client is not told.
+fn log(problem: &Problem) {
+    let cause = problem.cause.lock().ok().and_then(|mut cause| cause.take());
+    let cause = cause.map(|cause| with_causes(&*cause));
+    match problem.status {
+        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(cause, "{problem}"),
+        status if status.is_server_error() => tracing::error!(cause, "{problem}"),
+        _ => {}
+    }
+}

@@ -1,0 +1,50 @@
+//! `DELETE /bookings/{booking_id}`: cancels a booking.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use domain::model::BookingStatus;
+use domain::usecases;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::http::extract::path_id;
+use crate::http::problem::{Problem, ProblemBody};
+
+/// A cancelled booking.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"booking_id": 1, "status": "CANCELLED"}))]
+pub(crate) struct CancelResponse {
+    /// Its id.
+    booking_id: i64,
+    /// `CANCELLED`.
+    status: &'static str,
+}
+
+/// Cancel a booking.
+///
+/// Its seats are free again at once. Cancelling again changes nothing and is
+/// answered alike.
+#[utoipa::path(
+    delete, path = "/bookings/{booking_id}", tag = "bookings", operation_id = "cancel_booking",
+    params(("booking_id" = i64, Path, description = "Which booking", minimum = 1, example = 1)),
+    responses(
+        (status = 200, description = "Cancelled, now or before", body = CancelResponse),
+        (status = 404, description = "No such booking (`booking_not_found`)",
+         body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn cancel_booking(
+    app: web::Data<App>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let booking_id = path_id(&request, "booking_id")?;
+    let cancelled = app
+        .run(|services| async move {
+            usecases::cancel(&*services.bookings, &*services.gate, booking_id).await
+        })
+        .await??;
+    Ok(HttpResponse::Ok().json(CancelResponse {
+        booking_id: cancelled.booking_id.get(),
+        status: BookingStatus::Cancelled.as_str(),
+    }))
+}

@@ -1,0 +1,98 @@
+//! `GET /ready`: can this process serve buyers?
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use domain::ports::Probe;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::http::problem::Problem;
+
+/// How long a dependency may take to answer before it counts as lost.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How a dependency is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(example = "up")]
+pub(crate) enum DependencyState {
+    /// It answers.
+    Up,
+    /// It does not.
+    Down,
+    /// It is not configured.
+    Off,
+}
+
+/// Whether this process can serve, and the state of each dependency.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"status": "ok", "dependencies": {"database": "up", "redis": "up"}}))]
+pub(crate) struct ReadyResponse {
+    /// `ok`; `degraded` without Redis, when answers are right but slower;
+    /// `unavailable` without the database.
+    status: &'static str,
+    /// Each dependency.
+    dependencies: Dependencies,
+}
+
+/// The state of each dependency.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"database": "up", "redis": "up"}))]
+pub(crate) struct Dependencies {
+    /// PostgreSQL.
+    database: DependencyState,
+    /// Redis.
+    redis: DependencyState,
+}
+
+/// Can this process serve buyers?
+#[utoipa::path(
+    get, path = "/ready", tag = "operations", operation_id = "ready",
+    responses(
+        (status = 200, description = "It can, or degraded: without Redis answers are slower", body = ReadyResponse),
+        (status = 503, description = "Without the database it cannot", body = ReadyResponse,
+         example = json!({"status": "unavailable", "dependencies": {"database": "down", "redis": "up"}})),
+    ),
+)]
+pub(crate) async fn ready(app: web::Data<App>) -> Result<HttpResponse, Problem> {
+    let (database, redis) = app
+        .run(|services| async move {
+            let redis = async {
+                match &services.gate_probe {
+                    Some(probe) => state(&**probe).await,
+                    None => DependencyState::Off,
+                }
+            };
+            futures::join!(state(&*services.database_probe), redis)
+        })
+        .await?;
+    let dependencies = Dependencies { database, redis };
+    Ok(match (database, redis) {
+        (DependencyState::Up, DependencyState::Down) => HttpResponse::Ok().json(ReadyResponse {
+            status: "degraded",
+            dependencies,
+        }),
+        (DependencyState::Up, _) => HttpResponse::Ok().json(ReadyResponse {
+            status: "ok",
+            dependencies,
+        }),
+        _ => {
+            let response = ReadyResponse {
+                status: "unavailable",
+                dependencies,
+            };
+            HttpResponse::ServiceUnavailable()
+                .insert_header(("Retry-After", "1"))
+                .json(response)
+        }
+    })
+}
+
+async fn state(probe: &dyn Probe) -> DependencyState {
+    match tokio::time::timeout(PATIENCE, probe.check()).await {
+        Ok(Ok(())) => DependencyState::Up,
+        Ok(Err(_)) | Err(_) => DependencyState::Down,
+    }
+}

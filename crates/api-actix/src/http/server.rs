@@ -1,0 +1,44 @@
+//! The HTTP server: its middleware, from the outside in, and its limits.
+
+use std::net::SocketAddr;
+
+use actix_web::dev::Server;
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::{App as ActixApp, HttpServer, web};
+
+use crate::app::App;
+use crate::settings::HttpSettings;
+
+use super::middleware::{conditional, request_context};
+use super::routes;
+
+/// Binds the address and starts the workers. The returned future runs until
+/// the server was told to stop and has answered what was under way.
+///
+/// # Errors
+/// The address cannot be bound.
+pub(crate) fn start(
+    app: App,
+    settings: &HttpSettings,
+) -> std::io::Result<(Server, Vec<SocketAddr>)> {
+    let data = web::Data::new(app);
+    let mut server = HttpServer::new(move || {
+        ActixApp::new()
+            .app_data(data.clone())
+            .configure(routes::configure)
+            // The last one is the outermost.
+            .wrap(Compress::default())
+            .wrap(from_fn(conditional::answer))
+            .wrap(from_fn(request_context::wrap))
+    })
+    .max_connections(settings.connections_per_worker_max.get())
+    .client_request_timeout(settings.head_timeout)
+    .keep_alive(settings.keep_alive)
+    .shutdown_timeout(settings.shutdown_timeout.as_secs());
+    if let Some(workers) = settings.workers {
+        server = server.workers(workers.get());
+    }
+    let server = server.bind((settings.host.as_str(), settings.port))?;
+    let addresses = server.addrs();
+    Ok((server.run(), addresses))
+}

@@ -1,0 +1,242 @@
+//! Status codes: which one stands for which refusal. The only place that
+//! decides.
+
+use actix_web::http::StatusCode;
+use domain::ports::{
+    BookError, CancelError, ChangeEventError, DeleteEventError, EventBookingsError,
+    FindBookingError, FindEventError, HistoryError, RegisterError, StoreError,
+};
+
+use super::problem::Problem;
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let unavailable = |detail: &str| {
+            Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Temporarily unavailable",
+                detail,
+            )
+            .try_again()
+        };
+        match error {
+            StoreError::Busy(cause) => Self::overloaded().caused_by(cause),
+            StoreError::Unavailable(cause) => {
+                unavailable("the service is not available right now, please try again")
+                    .caused_by(cause)
+            }
+            StoreError::OutcomeUnknown(cause) => unavailable(
+                "the connection to the store broke before it confirmed: \
+                 the change may or may not have been made",
+            )
+            .caused_by(cause),
+            StoreError::Failed(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<BookError> for Problem {
+    fn from(error: BookError) -> Self {
+        let detail = error.to_string();
+        match error {
+            BookError::TooManySeats(too_many) => Self::invalid_field("seats", too_many.to_string()),
+            BookError::UserNotFound(_) => user_not_found(detail),
+            BookError::EventNotFound(_) => event_not_found(detail),
+            BookError::EventStarted(_) => Self::new(
+                StatusCode::CONFLICT,
+                "event_started",
+                "Event started",
+                detail,
+            ),
+            BookError::NotEnoughSeats { .. } => Self::new(
+                StatusCode::CONFLICT,
+                "not_enough_seats",
+                "Not enough seats",
+                detail,
+            ),
+            BookError::KeyReused(_) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "Idempotency key reused",
+                detail,
+            ),
+            BookError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CancelError> for Problem {
+    fn from(error: CancelError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CancelError::BookingNotFound(_) => booking_not_found(detail),
+            CancelError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FindBookingError> for Problem {
+    fn from(error: FindBookingError) -> Self {
+        let detail = error.to_string();
+        match error {
+            FindBookingError::BookingNotFound(_) => booking_not_found(detail),
+            FindBookingError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<HistoryError> for Problem {
+    fn from(error: HistoryError) -> Self {
+        let detail = error.to_string();
+        match error {
+            HistoryError::UserNotFound(_) => user_not_found(detail),
+            HistoryError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EventBookingsError> for Problem {
+    fn from(error: EventBookingsError) -> Self {
+        let detail = error.to_string();
+        match error {
+            EventBookingsError::EventNotFound(_) => event_not_found(detail),
+            EventBookingsError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FindEventError> for Problem {
+    fn from(error: FindEventError) -> Self {
+        let detail = error.to_string();
+        match error {
+            FindEventError::EventNotFound(_) => event_not_found(detail),
+            FindEventError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeEventError> for Problem {
+    fn from(error: ChangeEventError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ChangeEventError::EventNotFound(_) => event_not_found(detail),
+            ChangeEventError::CapacityBelowConfirmed(below) => {
+                Self::invalid_field("capacity", below.to_string())
+            }
+            ChangeEventError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeleteEventError> for Problem {
+    fn from(error: DeleteEventError) -> Self {
+        let detail = error.to_string();
+        match error {
+            DeleteEventError::EventNotFound(_) => event_not_found(detail),
+            DeleteEventError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RegisterError::EmailTaken(_) => Self::new(
+                StatusCode::CONFLICT,
+                "email_taken",
+                "Email already registered",
+                detail,
+            ),
+            RegisterError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// The admin key is missing or wrong.
+pub(crate) fn admin_key_required() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "admin_key_required",
+        "Admin key required",
+        "the header X-Admin-Key is missing or wrong",
+    )
+    .with_header(
+        "WWW-Authenticate",
+        r#"ApiKey realm="admin", header="X-Admin-Key""#,
+    )
+}
+
+/// The path exists, but not for this method.
+pub(crate) fn method_not_allowed(allow: String) -> Problem {
+    Problem::of_status(StatusCode::METHOD_NOT_ALLOWED).with_header("Allow", allow)
+}
+
+/// The body is not JSON by its media type.
+pub(crate) fn unsupported_media_type() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "Unsupported media type",
+        "the body must be JSON, with the header Content-Type: application/json",
+    )
+}
+
+/// The body is not JSON by its text.
+pub(crate) fn malformed_json(detail: String) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "malformed_json",
+        "Malformed JSON",
+        detail,
+    )
+}
+
+/// The body is longer than allowed.
+pub(crate) fn body_too_large(bytes_max: usize) -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large",
+        "Body too large",
+        format!("the body must have at most {bytes_max} bytes"),
+    )
+}
+
+/// The body did not arrive in time.
+pub(crate) fn body_too_slow() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "request_timeout",
+        "Request timeout",
+        "the body took too long to arrive",
+    )
+    .with_header("Connection", "close")
+}
+
+fn user_not_found(detail: String) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "user_not_found",
+        "User not found",
+        detail,
+    )
+}
+
+fn event_not_found(detail: String) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "event_not_found",
+        "Event not found",
+        detail,
+    )
+}
+
+fn booking_not_found(detail: String) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "booking_not_found",
+        "Booking not found",
+        detail,
+    )
+}

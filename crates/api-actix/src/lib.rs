@@ -1,0 +1,14 @@
+//! Utsavam's HTTP service: settings, wiring of the adapters, handlers and the
+//! command line. What is sold to whom is decided in `domain`; here requests
+//! are parsed into its commands and its answers rendered as JSON.
+
+mod app;
+mod background;
+pub mod cli;
+mod commands;
+mod http;
+mod redact;
+mod settings;
+mod wiring;
+
+pub use settings::{Settings, SettingsError};

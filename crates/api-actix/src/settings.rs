@@ -1,0 +1,403 @@
+//! What an operator can choose, and where it comes from: defaults, then a TOML
+//! file, then the environment variables that operators already use, then
+//! `UTSAVAM__SECTION__KEY`. Later ones win.
+//!
+//! Adding a setting: a field here with its documentation and default, its use
+//! in `wiring` or `http`, a line in the README's table.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use config::{Environment, File, FileFormat};
+use domain::model::SeatCount;
+use serde::{Deserialize, Serialize};
+
+use crate::redact::redact_url;
+
+/// The admin key of an installation that nobody has configured.
+pub(crate) const DEFAULT_ADMIN_KEY: &str = "change_me_admin_key";
+
+/// The file that is read when it exists and no other is named.
+const DEFAULT_FILE: &str = "utsavam.toml";
+
+/// All settings, by section.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Listening, and limits on requests.
+    pub http: HttpSettings,
+    /// PostgreSQL.
+    pub database: DatabaseSettings,
+    /// Redis.
+    pub redis: RedisSettings,
+    /// The seat gate.
+    pub gate: GateSettings,
+    /// Rules of booking.
+    pub booking: BookingSettings,
+    /// Idempotency keys.
+    pub idempotency: IdempotencySettings,
+    /// Administration.
+    pub admin: AdminSettings,
+    /// Logging.
+    pub log: LogSettings,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Address to listen on (`HOST`).
+    pub host: String,
+    /// Port to listen on (`PORT`); 0 picks a free one.
+    pub port: u16,
+    /// Worker threads; unset means one for each processor.
+    pub workers: Option<NonZeroUsize>,
+    /// The most connections that a worker keeps open.
+    pub connections_per_worker_max: NonZeroUsize,
+    /// The most requests that wait for a store or gate at the same time; more
+    /// are answered 503 at once.
+    pub in_flight_max: NonZeroUsize,
+    /// The most bytes of a request body.
+    pub body_bytes_max: NonZeroUsize,
+    /// How long a request body may take to arrive.
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
+    /// How long a request's head may take to arrive.
+    #[serde(with = "humantime_serde")]
+    pub head_timeout: Duration,
+    /// How long an idle connection is kept open.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
+    /// How long requests under way may take to finish after SIGTERM.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_timeout: Duration,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// `postgres://user:password@host:5432/database` (`DATABASE_URL`).
+    pub url: String,
+    /// The most connections at the same time.
+    pub pool_size: u32,
+    /// How long a request waits for a free connection.
+    #[serde(with = "humantime_serde")]
+    pub acquire_timeout: Duration,
+    /// How long a new connection may take.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// How long a statement waits for a lock.
+    #[serde(with = "humantime_serde")]
+    pub lock_timeout: Duration,
+    /// How long a statement may run.
+    #[serde(with = "humantime_serde")]
+    pub statement_timeout: Duration,
+    /// How long a start waits for the database to answer.
+    #[serde(with = "humantime_serde")]
+    pub wait: Duration,
+    /// Whether `serve` migrates the database before it listens.
+    pub migrate_on_start: bool,
+}
+
+/// `[redis]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisSettings {
+    /// `redis://host:6379/0` (`REDIS_URL`); unset means no seat gate.
+    pub url: Option<String>,
+    /// The most connections at the same time.
+    pub pool_size: NonZeroUsize,
+    /// How long an answer may take.
+    #[serde(with = "humantime_serde")]
+    pub response_timeout: Duration,
+    /// How long a new connection may take.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// How long Redis is left alone after it failed to answer.
+    #[serde(with = "humantime_serde")]
+    pub cool_down: Duration,
+}
+
+/// `[gate]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GateSettings {
+    /// How long seats stay leased to a booking that never reports back. Must
+    /// be longer than a booking can take.
+    #[serde(with = "humantime_serde")]
+    pub lease_ttl: Duration,
+    /// How often the gate is compared with the database.
+    #[serde(with = "humantime_serde")]
+    pub reconcile_interval: Duration,
+}
+
+/// `[booking]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BookingSettings {
+    /// The most seats of one booking.
+    pub seats_max: u32,
+}
+
+/// `[idempotency]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdempotencySettings {
+    /// How long keys are kept, 24 hours at least.
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminSettings {
+    /// The value of the header `X-Admin-Key` (`ADMIN_KEY`).
+    pub key: String,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// What is logged, as in `info,api_actix=debug`.
+    pub filter: String,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 8000,
+            workers: None,
+            connections_per_worker_max: at_least_one(10_000),
+            in_flight_max: at_least_one(4_096),
+            body_bytes_max: at_least_one(64 * 1024),
+            body_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(75),
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            pool_size: 16,
+            acquire_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(15),
+            wait: Duration::from_secs(5),
+            migrate_on_start: true,
+        }
+    }
+}
+
+impl Default for RedisSettings {
+    fn default() -> Self {
+        Self {
+            url: None,
+            pool_size: at_least_one(8),
+            response_timeout: Duration::from_millis(250),
+            connect_timeout: Duration::from_millis(250),
+            cool_down: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        Self {
+            lease_ttl: Duration::from_secs(60),
+            reconcile_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for BookingSettings {
+    fn default() -> Self {
+        Self { seats_max: 100 }
+    }
+}
+
+impl Default for IdempotencySettings {
+    fn default() -> Self {
+        Self { keep: 7 * DAY }
+    }
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self {
+            key: DEFAULT_ADMIN_KEY.to_owned(),
+        }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            filter: "info,actix_server=warn".to_owned(),
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn at_least_one(n: usize) -> NonZeroUsize {
+    NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// A setting is missing, unknown or impossible.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A source could not be read.
+    #[error("the settings cannot be read: {0}")]
+    Unreadable(String),
+    /// One setting is wrong.
+    #[error("the setting {name} {problem}")]
+    Wrong {
+        /// Which one, as `section.key`.
+        name: String,
+        /// A clause that fits behind its name.
+        problem: String,
+    },
+}
+
+fn wrong(name: &str, problem: impl Into<String>) -> SettingsError {
+    SettingsError::Wrong {
+        name: name.to_owned(),
+        problem: problem.into(),
+    }
+}
+
+impl Settings {
+    /// Reads the settings of this process: from `file`, or from `utsavam.toml`
+    /// if there is one, and from the environment.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a setting that does not exist or has an
+    /// impossible value.
+    pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
+        let file = match file {
+            Some(path) => File::from(path).format(FileFormat::Toml).required(true),
+            None => File::new(DEFAULT_FILE, FileFormat::Toml).required(false),
+        };
+        let settings = config::Config::builder()
+            .add_source(file)
+            .add_source(well_known())
+            .add_source(
+                Environment::with_prefix("UTSAVAM")
+                    .prefix_separator("__")
+                    .separator("__")
+                    .ignore_empty(true),
+            )
+            .build()
+            .map_err(|error| SettingsError::Unreadable(error.to_string()))?;
+        let settings: Self = serde_path_to_error::deserialize(settings).map_err(|error| {
+            let path = error.path().to_string();
+            unreadable(&path, &error.into_inner())
+        })?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        if self.database.pool_size == 0 {
+            return Err(wrong("database.pool_size", "must be at least 1"));
+        }
+        SeatCount::try_new(self.booking.seats_max.into())
+            .map_err(|invalid| wrong("booking.seats_max", invalid.to_string()))?;
+        if self.idempotency.keep < DAY {
+            return Err(wrong(
+                "idempotency.keep",
+                "must be at least 24h: clients rely on that",
+            ));
+        }
+        if self.admin.key.trim().is_empty() {
+            return Err(wrong("admin.key", "must not be empty"));
+        }
+        if self.gate.lease_ttl <= self.database.statement_timeout {
+            return Err(wrong(
+                "gate.lease_ttl",
+                "must be longer than database.statement_timeout: a lease must outlive its booking",
+            ));
+        }
+        let waits = [
+            ("http.body_timeout", self.http.body_timeout),
+            ("http.head_timeout", self.http.head_timeout),
+            ("database.acquire_timeout", self.database.acquire_timeout),
+            ("database.connect_timeout", self.database.connect_timeout),
+            ("database.lock_timeout", self.database.lock_timeout),
+            (
+                "database.statement_timeout",
+                self.database.statement_timeout,
+            ),
+            ("redis.response_timeout", self.redis.response_timeout),
+            ("redis.connect_timeout", self.redis.connect_timeout),
+            ("gate.reconcile_interval", self.gate.reconcile_interval),
+        ];
+        for (name, wait) in waits {
+            if wait < Duration::from_millis(1) || wait > DAY {
+                return Err(wrong(name, "must be between 1ms and 24h"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same settings with every secret hidden, for showing.
+    pub fn redacted(&self) -> Self {
+        let mut shown = self.clone();
+        shown.database.url = redact_url(&shown.database.url);
+        shown.redis.url = shown.redis.url.as_deref().map(redact_url);
+        shown.admin.key = "***".to_owned();
+        shown
+    }
+}
+
+/// The variables that operators of the older service already set.
+fn well_known() -> Environment {
+    const NAMES: [(&str, &str); 5] = [
+        ("DATABASE_URL", "database.url"),
+        ("REDIS_URL", "redis.url"),
+        ("ADMIN_KEY", "admin.key"),
+        ("HOST", "http.host"),
+        ("PORT", "http.port"),
+    ];
+    let given = NAMES
+        .into_iter()
+        .filter_map(|(variable, name)| Some((name.to_owned(), std::env::var(variable).ok()?)));
+    Environment::default()
+        .ignore_empty(true)
+        .source(Some(given.collect()))
+}
+
+/// Says which setting is wrong, and does not repeat its value: it may be a secret.
+fn unreadable(path: &str, error: &config::ConfigError) -> SettingsError {
+    let text = error.to_string();
+    if let Some(unknown) = text.split_once("unknown field `").map(|(_, rest)| rest) {
+        let field = unknown.split('`').next().unwrap_or_default();
+        let section = path
+            .strip_suffix(field)
+            .unwrap_or(path)
+            .trim_end_matches('.');
+        let name = match section {
+            "" => field.to_owned(),
+            section => format!("{section}.{field}"),
+        };
+        return wrong(&name, "does not exist");
+    }
+    let expected = match text.rsplit_once("expected ") {
+        Some((_, expected)) => {
+            let expected = expected.split(" for key").next().unwrap_or(expected);
+            format!("has an impossible value: expected {expected}")
+        }
+        None => "has an impossible value".to_owned(),
+    };
+    wrong(path, expected)
+}
