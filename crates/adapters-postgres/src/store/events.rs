@@ -82,23 +82,44 @@ prepared!(
      ORDER BY start_at, id LIMIT ?"
 );
 
+/// Upcoming events behind a place are those behind the place or behind now,
+/// whichever is later: one bound, so that the walk begins there and does not
+/// pass all events that have started. `statement_timestamp()`, because an index
+/// cannot be searched for `clock_timestamp()`, which never stands still.
+macro_rules! upcoming {
+    ($columns:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM events WHERE deleted_at IS NULL AND (start_at, id) > (
+                 greatest(?, statement_timestamp()),
+                 CASE WHEN ? > statement_timestamp() THEN ? ELSE 9223372036854775807 END
+             )
+             ORDER BY start_at, id LIMIT ?"
+        )
+    };
+}
+
 prepared!(
-    /// Walks `events_by_start` from now on. `statement_timestamp()`, because an
-    /// index cannot be searched for `clock_timestamp()`, which never stands still.
-    ListUpcoming { at: DateTime<Utc> as Timestamptz, id: i64 as BigInt, rows_max: i64 as BigInt }
-        -> (BigInt, Text, Nullable<Text>, Timestamptz, Integer, Integer),
-    "SELECT id, name, venue, start_at, capacity, seats_available FROM events
-     WHERE deleted_at IS NULL AND (start_at, id) > (?, ?) AND start_at > statement_timestamp()
-     ORDER BY start_at, id LIMIT ?"
+    /// Walks `events_by_start` from now on.
+    ListUpcoming {
+        at: DateTime<Utc> as Timestamptz,
+        same_at: DateTime<Utc> as Timestamptz,
+        id: i64 as BigInt,
+        rows_max: i64 as BigInt,
+    } -> (BigInt, Text, Nullable<Text>, Timestamptz, Integer, Integer),
+    upcoming!("id, name, venue, start_at, capacity, seats_available")
 );
 
 prepared!(
     /// As [`ListUpcoming`].
-    SeatsOfUpcoming { at: DateTime<Utc> as Timestamptz, id: i64 as BigInt, rows_max: i64 as BigInt }
-        -> (BigInt, Integer, Timestamptz),
-    "SELECT id, seats_available, start_at FROM events
-     WHERE deleted_at IS NULL AND (start_at, id) > (?, ?) AND start_at > statement_timestamp()
-     ORDER BY start_at, id LIMIT ?"
+    SeatsOfUpcoming {
+        at: DateTime<Utc> as Timestamptz,
+        same_at: DateTime<Utc> as Timestamptz,
+        id: i64 as BigInt,
+        rows_max: i64 as BigInt,
+    } -> (BigInt, Integer, Timestamptz),
+    upcoming!("id, seats_available, start_at")
 );
 
 #[async_trait]
@@ -239,7 +260,14 @@ impl EventCatalogue for PgEventStore {
             .read(move |connection| {
                 async move {
                     if upcoming_only {
-                        ListUpcoming { at, id, rows_max }.load(connection).await
+                        ListUpcoming {
+                            at,
+                            same_at: at,
+                            id,
+                            rows_max,
+                        }
+                        .load(connection)
+                        .await
                     } else {
                         ListEvents { at, id, rows_max }.load(connection).await
                     }
@@ -258,6 +286,7 @@ impl EventCatalogue for PgEventStore {
         let Timeline { at, id } = after.unwrap_or_else(earliest);
         let query = SeatsOfUpcoming {
             at,
+            same_at: at,
             id,
             rows_max: events_max as i64,
         };

@@ -43,16 +43,14 @@ prepared!(
 );
 
 prepared!(
-    /// The inner query is materialised: as a plain subquery it may run again
-    /// and delete more than it should.
+    /// The oldest keys, found once and deleted by where they lie. A subquery in
+    /// `IN` may run again and delete more than it should.
     ForgetKeys { age_seconds: f64 as Double, rows_max: i64 as BigInt } -> (BigInt,),
-    "WITH old AS MATERIALIZED (
-         SELECT user_id, key FROM idempotency_keys
+    "DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+         SELECT ctid FROM idempotency_keys
          WHERE created_at < statement_timestamp() - make_interval(secs => ?)
          ORDER BY created_at LIMIT ? FOR UPDATE SKIP LOCKED
-     )
-     DELETE FROM idempotency_keys USING old
-     WHERE idempotency_keys.user_id = old.user_id AND idempotency_keys.key = old.key"
+     ))"
 );
 
 #[async_trait]

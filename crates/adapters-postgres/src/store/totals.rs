@@ -10,5 +10,5 @@ prepared!(
     /// that two sessions which share a slot cannot wait for each other in a circle.
     AddToTotal { bookings: i64 as BigInt } -> (BigInt,),
     "UPDATE booking_totals SET confirmed_bookings = confirmed_bookings + ?
-     WHERE slot = pg_backend_pid() % 64"
+     WHERE slot = (pg_backend_pid() % 64)::smallint"
 );

@@ -1,0 +1,23 @@
+//! Utsavam on Redis: the seat gate.
+//!
+//! [`RedisSeatGate`] implements [`domain::ports::SeatGate`] with one Lua script
+//! per method, and [`domain::ports::Probe`]. Redis holds nothing that must
+//! survive: whenever it is away, slow, flushed or wrong, the gate answers
+//! "unknown" within a bounded time and the store decides alone.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `gate` | the port's methods |
+//! | `scripts` | the Lua of `src/lua`, its keys, arguments and answers |
+//! | `link` | the way to Redis: connections, limits on waiting, going around |
+//! | `breaker` | when Redis is gone around and who tries it again |
+//! | `settings` | what an operator may choose |
+
+mod breaker;
+mod gate;
+mod link;
+mod scripts;
+mod settings;
+
+pub use gate::RedisSeatGate;
+pub use settings::{ConnectError, GateSettings};

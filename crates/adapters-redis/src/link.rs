@@ -1,0 +1,168 @@
+//! The way to Redis: connections, limits on every wait, and going around Redis
+//! while it is lost. Knows nothing of seats.
+
+use std::error::Error;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use deadpool_redis::redis::{
+    AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo, RedisError, RedisResult,
+};
+use deadpool_redis::{Connection, Manager, Pool, PoolError};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::breaker::{CircuitBreaker, Pass};
+use crate::settings::{ConnectError, GateSettings};
+
+/// Why Redis gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// It failed less than a cool-down ago.
+    #[error("redis failed a moment ago and is gone around")]
+    GoneAround,
+    /// All connections are in use.
+    #[error("no connection to redis was free within {0:?}")]
+    Crowded(Duration),
+    /// It took too long.
+    #[error("redis did not answer within {0:?}")]
+    Silent(Duration),
+    /// There is no connection.
+    #[error("cannot connect to redis")]
+    Connect(#[source] PoolError),
+    /// It answered with an error, or the connection broke.
+    #[error("redis failed")]
+    Command(#[source] RedisError),
+}
+
+/// Connections to one Redis.
+pub(crate) struct Link {
+    /// Where it is, without credentials.
+    address: String,
+    pool: Pool,
+    /// One permit per connection. Callers queue here and not in the pool, so
+    /// that the queue hears at once when Redis is lost.
+    permits: Semaphore,
+    queue_timeout: Duration,
+    answer_timeout: Duration,
+    breaker: CircuitBreaker,
+}
+
+impl Link {
+    /// A link that connects when it is first used.
+    pub(crate) fn try_new(url: &str, settings: &GateSettings) -> Result<Self, ConnectError> {
+        settings.check()?;
+        let info = parse(url)?;
+        let address = format!("{}/{}", info.addr(), info.redis_settings().db());
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(settings.connect_timeout))
+            .set_response_timeout(Some(settings.response_timeout));
+        let manager = Manager::new_with_config(info, config).map_err(|_| ConnectError::Url)?;
+        let pool = Pool::builder(manager)
+            .max_size(settings.pool_size)
+            .build()
+            .expect("only timeouts of the pool's own need a runtime, and it has none");
+        Ok(Self {
+            address,
+            pool,
+            permits: Semaphore::new(settings.pool_size),
+            queue_timeout: settings.response_timeout,
+            answer_timeout: settings.response_timeout.max(settings.connect_timeout),
+            breaker: CircuitBreaker::new(settings.cool_down, Instant::now()),
+        })
+    }
+
+    /// Asks Redis, unless it is being gone around. For calls that somebody
+    /// waits for.
+    pub(crate) async fn ask<T, F>(&self, work: impl FnOnce(Connection) -> F) -> Result<T, LinkError>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        match self.breaker.admit(Instant::now()) {
+            Some(pass) => self.call(pass, work).await,
+            None => Err(LinkError::GoneAround),
+        }
+    }
+
+    /// Asks Redis even while others go around it. For one caller in the
+    /// background, which so finds out for all the others.
+    pub(crate) async fn insist<T, F>(
+        &self,
+        work: impl FnOnce(Connection) -> F,
+    ) -> Result<T, LinkError>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let pass = self.breaker.insist(Instant::now());
+        self.call(pass, work).await
+    }
+
+    async fn call<T, F>(
+        &self,
+        pass: Pass,
+        work: impl FnOnce(Connection) -> F,
+    ) -> Result<T, LinkError>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        // A queue that is too long says nothing about Redis: no failure.
+        let _permit = timeout(self.queue_timeout, self.permits.acquire())
+            .await
+            .map_err(|_| LinkError::Crowded(self.queue_timeout))?;
+        if pass == Pass::Ordinary && self.breaker.is_open() {
+            return Err(LinkError::GoneAround);
+        }
+        let outcome = timeout(self.answer_timeout, self.attempt(work))
+            .await
+            .unwrap_or(Err(LinkError::Silent(self.answer_timeout)));
+        match &outcome {
+            Ok(_) => self.note_answer(pass),
+            Err(error) => self.note_failure(error),
+        }
+        outcome
+    }
+
+    async fn attempt<T, F>(&self, work: impl FnOnce(Connection) -> F) -> Result<T, LinkError>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let connection = self.pool.get().await.map_err(LinkError::Connect)?;
+        work(connection).await.map_err(LinkError::Command)
+    }
+
+    fn note_answer(&self, pass: Pass) {
+        if self.breaker.answered(pass) {
+            tracing::info!(redis = %self.address, "redis is back");
+        }
+    }
+
+    fn note_failure(&self, error: &LinkError) {
+        // Whoever tries next shall meet a new connection, not check old ones
+        // one by one, each for as long as an answer may take.
+        self.pool.retain(|_, _| false);
+        if self.breaker.failed(Instant::now()) {
+            tracing::warn!(
+                redis = %self.address,
+                error = error as &(dyn Error + 'static),
+                "redis is lost; going around it until it answers again",
+            );
+        }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("address", &self.address)
+            .field("breaker", &self.breaker)
+            .finish_non_exhaustive()
+    }
+}
+
+fn parse(url: &str) -> Result<ConnectionInfo, ConnectError> {
+    if url.starts_with("rediss:") || url.starts_with("valkeys:") {
+        return Err(ConnectError::Tls);
+    }
+    // The cause may quote parts of the URL, so it is left out.
+    url.into_connection_info().map_err(|_| ConnectError::Url)
+}

@@ -1,0 +1,117 @@
+//! What an operator may choose about the gate, and what is refused.
+
+use std::time::Duration;
+
+/// No setting makes sense beyond this; a lease must also end well before the
+/// day after which Redis forgets an event's leases.
+const DURATION_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// How the gate behaves. Each duration is between a millisecond and an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GateSettings {
+    /// How long tokens stay leased to a booking that is neither settled nor
+    /// released, by the clock of Redis. Longer than any booking takes in the
+    /// store. Default: 15 s.
+    pub lease_ttl: Duration,
+    /// How long a call waits for a free connection, and then for the answer.
+    /// Default: 250 ms.
+    pub response_timeout: Duration,
+    /// How long making a connection may take, greeting included. No call takes
+    /// longer than the longer of both, once it has a free connection. Default:
+    /// 250 ms.
+    pub connect_timeout: Duration,
+    /// How many connections there are at most, and so calls at one time: at
+    /// least 1. Default: 8.
+    pub pool_size: usize,
+    /// How long Redis is gone around after it failed, before it is tried
+    /// again. Default: 1 s.
+    pub cool_down: Duration,
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        Self {
+            lease_ttl: Duration::from_secs(15),
+            response_timeout: Duration::from_millis(250),
+            connect_timeout: Duration::from_millis(250),
+            pool_size: 8,
+            cool_down: Duration::from_secs(1),
+        }
+    }
+}
+
+impl GateSettings {
+    pub(crate) fn check(&self) -> Result<(), ConnectError> {
+        for (setting, value) in [
+            ("lease_ttl", self.lease_ttl),
+            ("response_timeout", self.response_timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("cool_down", self.cool_down),
+        ] {
+            if value < Duration::from_millis(1) || value > DURATION_MAX {
+                return Err(ConnectError::Duration { setting, value });
+            }
+        }
+        if self.pool_size == 0 {
+            return Err(ConnectError::NoConnections);
+        }
+        Ok(())
+    }
+}
+
+/// Why a gate cannot be made. Says nothing of what is in the URL: there may be
+/// a password anywhere in one that is mistyped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL is not one of Redis.
+    #[error("the redis url must look like redis://[user:password@]host[:port][/database]")]
+    Url,
+    /// The URL asks for an encrypted connection.
+    #[error("the redis url asks for TLS, which is not built in: use redis:// instead of rediss://")]
+    Tls,
+    /// A duration is too short or too long.
+    #[error("{setting} must be from 1 ms to 1 h, not {value:?}")]
+    Duration {
+        /// The name of the setting.
+        setting: &'static str,
+        /// Its value.
+        value: Duration,
+    },
+    /// The pool has no room.
+    #[error("pool_size must be at least 1")]
+    NoConnections,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_allowed() {
+        assert_eq!(GateSettings::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_setting_that_cannot_work_is_refused_by_name() {
+        let endless = GateSettings {
+            lease_ttl: Duration::from_secs(24 * 60 * 60),
+            ..GateSettings::default()
+        };
+        let hasty = GateSettings {
+            response_timeout: Duration::ZERO,
+            ..GateSettings::default()
+        };
+        let alone = GateSettings {
+            pool_size: 0,
+            ..GateSettings::default()
+        };
+        for (settings, name) in [
+            (endless, "lease_ttl"),
+            (hasty, "response_timeout"),
+            (alone, "pool_size"),
+        ] {
+            let message = settings.check().expect_err(name).to_string();
+            assert!(message.starts_with(name), "{message}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Redis is away, silent, broken, crowded, or the URL is wrong.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use adapters_redis::{ConnectError, GateSettings, RedisSeatGate};
+use domain::ports::{GateAnswer, GateGeneration, Probe, SeatGate};
+use tokio::net::TcpSocket;
+use tokio::task::JoinSet;
+
+use crate::support::{
+    EVENT, Logs, Mode, Proxy, empty_database, event, patient, reservation, seats, seats_left,
+};
+
+const TIMEOUT: Duration = Duration::from_millis(400);
+
+/// What a busy machine may add to a timeout before a test doubts it.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Times out soon and then leaves Redis alone for longer than a test takes.
+fn wary() -> GateSettings {
+    GateSettings {
+        response_timeout: TIMEOUT,
+        connect_timeout: TIMEOUT,
+        cool_down: Duration::from_secs(600),
+        ..GateSettings::default()
+    }
+}
+
+fn wary_but_patient() -> GateSettings {
+    GateSettings {
+        cool_down: wary().cool_down,
+        ..patient()
+    }
+}
+
+/// Opens [`EVENT`] without any trouble.
+async fn open_directly(url: &str) {
+    gate(url, patient()).open(seats_left(5)).await;
+}
+
+fn gate(url: &str, settings: GateSettings) -> RedisSeatGate {
+    RedisSeatGate::try_new(url, settings).expect("a good url")
+}
+
+async fn take(gate: &RedisSeatGate, bits: u128) -> GateAnswer {
+    gate.take(event(EVENT), reservation(bits), seats(1)).await
+}
+
+/// Calls everything that must not wait for a Redis that is known to be lost.
+async fn call_everything(gate: &RedisSeatGate) {
+    assert_eq!(take(gate, 1).await, GateAnswer::Unknown);
+    gate.settle(event(EVENT), reservation(1)).await;
+    gate.release(event(EVENT), reservation(1)).await;
+    gate.adjust(event(EVENT), 1).await;
+    gate.open(seats_left(5)).await;
+    gate.close(event(EVENT)).await;
+    gate.check().await.expect_err("redis is away");
+}
+
+/// An error with all its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut text = format!("{error:?}");
+    let mut next = Some(error);
+    while let Some(error) = next {
+        write!(text, "; {error}").expect("a string takes everything");
+        next = error.source();
+    }
+    text
+}
+
+#[tokio::test]
+async fn without_redis_everybody_is_sent_to_the_store() {
+    // Bound but not listening: nobody else gets the port, and it is closed.
+    let port = TcpSocket::new_v4().expect("a socket");
+    port.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let url = format!("redis://{}/0", port.local_addr().expect("it is bound"));
+    let logs = Logs::listen();
+    let gate = gate(&url, wary());
+    let start = Instant::now();
+    call_everything(&gate).await;
+    for _ in 0..50 {
+        call_everything(&gate).await;
+    }
+    assert!(start.elapsed() < TIMEOUT + GRACE, "{:?}", start.elapsed());
+    let event_ids = [event(EVENT)];
+    gate.read(&event_ids).await.expect_err("redis is away");
+    gate.rebuild(seats_left(5), GateGeneration(0))
+        .await
+        .expect_err("redis is away");
+    assert_eq!((logs.count("WARN"), logs.count("ERROR")), (1, 0));
+}
+
+#[tokio::test]
+async fn a_redis_that_never_answers_holds_nobody_up_for_long() {
+    let proxy = Proxy::before(&empty_database().await, Mode::Silent).await;
+    let gate = gate(&proxy.url, wary());
+    let start = Instant::now();
+    assert_eq!(take(&gate, 1).await, GateAnswer::Unknown);
+    let first = start.elapsed();
+    assert!(first < TIMEOUT + GRACE, "{first:?}");
+    for _ in 0..50 {
+        call_everything(&gate).await;
+    }
+    let others = start.elapsed() - first;
+    assert!(others < TIMEOUT, "350 calls waited {others:?}");
+    assert_eq!(proxy.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_redis_that_falls_silent_holds_nobody_up_for_long() {
+    let proxy = Proxy::before(&empty_database().await, Mode::Forward).await;
+    let gate = gate(&proxy.url, wary());
+    gate.check().await.expect("redis is there");
+    proxy.set(Mode::Silent);
+    let start = Instant::now();
+    assert_eq!(take(&gate, 1).await, GateAnswer::Unknown);
+    assert!(start.elapsed() < TIMEOUT + GRACE, "{:?}", start.elapsed());
+    assert_eq!(take(&gate, 1).await, GateAnswer::Unknown);
+    assert_eq!(proxy.connections(), 1, "gone around");
+}
+
+#[tokio::test]
+async fn who_queues_for_a_silent_redis_is_let_go_when_the_first_gives_up() {
+    let proxy = Proxy::before(&empty_database().await, Mode::Silent).await;
+    let settings = GateSettings {
+        pool_size: 2,
+        // Nobody leaves the queue because of its own limit.
+        response_timeout: Duration::from_secs(3),
+        connect_timeout: Duration::from_millis(500),
+        ..wary()
+    };
+    let gate = Arc::new(gate(&proxy.url, settings));
+    let mut takers = JoinSet::new();
+    for bits in 0..100 {
+        let gate = Arc::clone(&gate);
+        takers.spawn(async move { take(&gate, bits).await });
+    }
+    let answers = takers.join_all().await;
+    assert!(answers.iter().all(|answer| *answer == GateAnswer::Unknown));
+    assert!(proxy.connections() <= 2, "{}", proxy.connections());
+}
+
+#[tokio::test]
+async fn a_crowd_does_not_make_redis_look_lost() {
+    let url = empty_database().await;
+    let proxy = Proxy::before(&url, Mode::Silent).await;
+    let settings = GateSettings {
+        pool_size: 1,
+        response_timeout: TIMEOUT,
+        connect_timeout: Duration::from_secs(60),
+        ..wary()
+    };
+    let logs = Logs::listen();
+    let gate = gate(&proxy.url, settings);
+    open_directly(&url).await;
+    let (first, second) = tokio::join!(take(&gate, 1), async {
+        let answer = take(&gate, 2).await;
+        proxy.set(Mode::Forward);
+        answer
+    });
+    assert_eq!(second, GateAnswer::Unknown, "no connection was free");
+    assert_eq!(first, GateAnswer::Granted, "the one connection was made");
+    assert_eq!(take(&gate, 3).await, GateAnswer::Granted);
+    assert_eq!(logs.count("WARN"), 0, "{}", logs.text());
+}
+
+#[tokio::test]
+async fn the_return_of_redis_is_noticed_after_the_cool_down() {
+    let url = empty_database().await;
+    let proxy = Proxy::before(&url, Mode::Broken).await;
+    let settings = GateSettings {
+        cool_down: Duration::from_millis(20),
+        ..patient()
+    };
+    let logs = Logs::listen();
+    let gate = gate(&proxy.url, settings);
+    open_directly(&url).await;
+    while proxy.connections() < 3 {
+        assert_eq!(take(&gate, 1).await, GateAnswer::Unknown);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((logs.count("WARN"), logs.count("INFO")), (1, 0));
+    proxy.set(Mode::Forward);
+    while take(&gate, 1).await != GateAnswer::Granted {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(take(&gate, 2).await, GateAnswer::Granted);
+    assert_eq!((logs.count("WARN"), logs.count("INFO")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_broke_is_replaced_before_anybody_notices() {
+    let url = empty_database().await;
+    let proxy = Proxy::before(&url, Mode::Forward).await;
+    let gate = gate(&proxy.url, patient());
+    gate.open(seats_left(5)).await;
+    proxy.set(Mode::Broken);
+    while proxy.connections_open() > 0 {
+        tokio::task::yield_now().await;
+    }
+    proxy.set(Mode::Forward);
+    assert_eq!(take(&gate, 1).await, GateAnswer::Granted);
+}
+
+#[tokio::test]
+async fn reading_tries_redis_during_the_cool_down_and_brings_everybody_back() {
+    let url = empty_database().await;
+    let proxy = Proxy::before(&url, Mode::Broken).await;
+    let logs = Logs::listen();
+    let gate = gate(&proxy.url, wary_but_patient());
+    open_directly(&url).await;
+    let event_ids = [event(EVENT)];
+    assert_eq!(take(&gate, 1).await, GateAnswer::Unknown);
+    let error = gate.read(&event_ids).await.expect_err("redis is away");
+    assert!(chain(&error).contains("the seat gate did not answer"));
+    assert_eq!(proxy.connections(), 2);
+
+    proxy.set(Mode::Forward);
+    assert_eq!(take(&gate, 1).await, GateAnswer::Unknown, "cooling down");
+    assert_eq!(proxy.connections(), 2);
+    let readings = gate.read(&event_ids).await.expect("redis is back");
+    assert_eq!(readings[0].tokens, Some(5));
+    assert_eq!(take(&gate, 1).await, GateAnswer::Granted);
+    assert_eq!((logs.count("WARN"), logs.count("INFO")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_password_is_in_no_message() {
+    const SECRET: &str = "s3cret";
+    let database = empty_database().await;
+    let place = database.trim_start_matches("redis://");
+    let logs = Logs::listen();
+    for user in ["", "nobody"] {
+        let gate = gate(&format!("redis://{user}:{SECRET}@{place}"), patient());
+        let mut said = format!("{gate:?}");
+        let error = gate.check().await.expect_err("a wrong password");
+        said += &chain(&error);
+        let error = gate.read(&[event(EVENT)]).await.expect_err("the same");
+        said += &chain(&error);
+        assert_eq!(take(&gate, 1).await, GateAnswer::Unknown);
+        assert!(!said.contains(SECRET), "{said}");
+        assert!(said.contains(place), "says where: {said}");
+    }
+    let logs = logs.text();
+    assert!(logs.contains("WARN") && logs.contains(place), "{logs}");
+    assert!(!logs.contains(SECRET), "{logs}");
+}
+
+#[test]
+fn a_url_that_is_not_one_of_redis_is_refused_without_being_quoted() {
+    for (url, expected) in [
+        ("", ConnectError::Url),
+        ("s3cret", ConnectError::Url),
+        ("http://:s3cret@localhost/", ConnectError::Url),
+        ("redis://:s3cret@", ConnectError::Url),
+        ("redis://:s3cret@localhost:notaport/", ConnectError::Url),
+        ("redis://localhost/s3cret", ConnectError::Url),
+        ("redis://localhost/?protocol=s3cret", ConnectError::Url),
+        ("rediss://:s3cret@localhost/", ConnectError::Tls),
+    ] {
+        let error = RedisSeatGate::try_new(url, GateSettings::default()).expect_err(url);
+        assert_eq!(error, expected, "{url}");
+        assert!(!chain(&error).contains("s3cret"), "{url}");
+    }
+}
+
+#[test]
+fn a_gate_is_made_without_redis_and_without_a_runtime() {
+    gate("redis://user:s3cret@localhost:1/7", GateSettings::default());
+}
