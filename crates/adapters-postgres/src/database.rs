@@ -1,16 +1,19 @@
 //! The pool, and how a piece of work gets a connection and a transaction.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bb8::ErrorSink;
 use diesel::result::QueryResult;
 use diesel_async::pooled_connection::bb8::{Pool, PooledConnection, RunError};
 use diesel_async::pooled_connection::{
-    AsyncDieselConnectionManager, ManagerConfig, PoolableConnection, RecyclingMethod,
+    AsyncDieselConnectionManager, ManagerConfig, PoolError, PoolableConnection, RecyclingMethod,
 };
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager};
 use domain::ports::StoreError;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::sync::watch;
 
 use crate::connect::{self, ConnectError, PgSettings};
 use crate::error;
@@ -22,6 +25,8 @@ use crate::error;
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
+    /// Why a connection could not be opened, the last time that happened.
+    failures: watch::Receiver<Option<String>>,
     pub(crate) keep_keys: Duration,
 }
 
@@ -78,15 +83,39 @@ impl Database {
                 std::future::ready(checked).boxed()
             }));
         let manager = AsyncDieselConnectionManager::new_with_config("", manager);
+        let (sink, failures) = watch::channel(None);
         let pool = Pool::builder()
             .max_size(settings.pool_size)
             .connection_timeout(settings.acquire_timeout)
             .retry_connection(false)
+            .error_sink(Box::new(FailureSink(Arc::new(sink))))
             .build_unchecked(manager);
         Ok(Self {
             pool,
+            failures,
             keep_keys: settings.keep_keys,
         })
+    }
+
+    /// A connection, waited for while there is hope: the pool itself would let
+    /// everybody wait to the end when the server is gone.
+    async fn checkout(&self) -> Result<PooledConnection<'static, AsyncPgConnection>, StoreError> {
+        let mut failures = self.failures.clone();
+        failures.mark_unchanged();
+        let mut waiting = std::pin::pin!(self.pool.get_owned());
+        loop {
+            tokio::select! {
+                biased;
+                got = &mut waiting => return got.map_err(no_connection),
+                Ok(()) = failures.changed() => {
+                    // As long as others have a connection, one will come back.
+                    if self.pool.state().connections == 0 {
+                        let reason = failures.borrow().clone().unwrap_or_default();
+                        return Err(StoreError::Unavailable(reason.into()));
+                    }
+                }
+            }
+        }
     }
 
     /// Runs `work` on a connection without a transaction: for single statements.
@@ -97,9 +126,9 @@ impl Database {
             + Send
             + 'static,
     {
-        let pool = self.pool.clone();
+        let database = self.clone();
         run_to_the_end(async move {
-            let mut connection = pool.get().await.map_err(no_connection)?;
+            let mut connection = database.checkout().await?;
             work(&mut connection).await.map_err(error::before_commit)
         })
         .await
@@ -115,9 +144,9 @@ impl Database {
             + Send
             + 'static,
     {
-        let pool = self.pool.clone();
+        let database = self.clone();
         run_to_the_end(async move {
-            let mut pooled = pool.get().await.map_err(no_connection)?;
+            let mut pooled = database.checkout().await?;
             let connection: &mut AsyncPgConnection = &mut pooled;
             AnsiTransactionManager::begin_transaction(connection)
                 .await
@@ -149,7 +178,25 @@ impl Database {
     pub(crate) async fn raw(
         &self,
     ) -> Result<PooledConnection<'static, AsyncPgConnection>, StoreError> {
-        self.pool.get_owned().await.map_err(no_connection)
+        self.checkout().await
+    }
+}
+
+/// Tells whoever waits for a connection that one could not be opened.
+#[derive(Debug, Clone)]
+struct FailureSink(Arc<watch::Sender<Option<String>>>);
+
+impl ErrorSink<PoolError> for FailureSink {
+    fn sink(&self, error: PoolError) {
+        // A pooled connection that turned out to be closed is replaced; that
+        // alone does not mean that the server is gone.
+        if let PoolError::ConnectionError(error) = error {
+            self.0.send_replace(Some(connect::describe(&error)));
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<PoolError>> {
+        Box::new(self.clone())
     }
 }
 

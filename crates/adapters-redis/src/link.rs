@@ -43,8 +43,8 @@ pub(crate) struct Link {
     /// One permit per connection. Callers queue here and not in the pool, so
     /// that the queue hears at once when Redis is lost.
     permits: Semaphore,
-    queue_timeout: Duration,
-    answer_timeout: Duration,
+    response_timeout: Duration,
+    connect_timeout: Duration,
     breaker: CircuitBreaker,
 }
 
@@ -66,8 +66,8 @@ impl Link {
             address,
             pool,
             permits: Semaphore::new(settings.pool_size),
-            queue_timeout: settings.response_timeout,
-            answer_timeout: settings.response_timeout.max(settings.connect_timeout),
+            response_timeout: settings.response_timeout,
+            connect_timeout: settings.connect_timeout,
             breaker: CircuitBreaker::new(settings.cool_down, Instant::now()),
         })
     }
@@ -106,20 +106,32 @@ impl Link {
         F: Future<Output = RedisResult<T>>,
     {
         // A queue that is too long says nothing about Redis: no failure.
-        let _permit = timeout(self.queue_timeout, self.permits.acquire())
+        let _permit = timeout(self.response_timeout, self.permits.acquire())
             .await
-            .map_err(|_| LinkError::Crowded(self.queue_timeout))?;
+            .map_err(|_| LinkError::Crowded(self.response_timeout))?;
         if pass == Pass::Ordinary && self.breaker.is_open() {
             return Err(LinkError::GoneAround);
         }
-        let outcome = timeout(self.answer_timeout, self.attempt(work))
+        let time_limit = self.time_limit();
+        let outcome = timeout(time_limit, self.attempt(work))
             .await
-            .unwrap_or(Err(LinkError::Silent(self.answer_timeout)));
+            .unwrap_or(Err(LinkError::Silent(time_limit)));
         match &outcome {
             Ok(_) => self.note_answer(pass),
             Err(error) => self.note_failure(error),
         }
         outcome
+    }
+
+    /// The limit for all of a call. Each step has one of its own, but the pool
+    /// checks a connection, and makes another when that fails, and then another
+    /// step follows: it shall not add up.
+    fn time_limit(&self) -> Duration {
+        if self.pool.status().available > 0 {
+            self.response_timeout
+        } else {
+            self.connect_timeout + self.response_timeout
+        }
     }
 
     async fn attempt<T, F>(&self, work: impl FnOnce(Connection) -> F) -> Result<T, LinkError>

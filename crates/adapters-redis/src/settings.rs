@@ -13,12 +13,11 @@ pub struct GateSettings {
     /// released, by the clock of Redis. Longer than any booking takes in the
     /// store. Default: 15 s.
     pub lease_ttl: Duration,
-    /// How long a call waits for a free connection, and then for the answer.
+    /// How long a call waits for a free connection, and then for its answer.
     /// Default: 250 ms.
     pub response_timeout: Duration,
-    /// How long making a connection may take, greeting included. No call takes
-    /// longer than the longer of both, once it has a free connection. Default:
-    /// 250 ms.
+    /// How much longer a call may take that has to connect first: for making
+    /// the connection, greetings included. Default: 250 ms.
     pub connect_timeout: Duration,
     /// How many connections there are at most, and so calls at one time: at
     /// least 1. Default: 8.

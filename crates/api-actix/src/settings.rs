@@ -319,8 +319,11 @@ impl Settings {
                 "must be at least 24h: clients rely on that",
             ));
         }
-        if self.admin.key.trim().is_empty() {
-            return Err(wrong("admin.key", "must not be empty"));
+        let key = &self.admin.key;
+        if key.is_empty() || key.trim() != key || key.chars().any(char::is_control) {
+            let problem = "must not be empty and must fit into a header: \
+                           no control characters, no white space around it";
+            return Err(wrong("admin.key", problem));
         }
         if self.gate.lease_ttl <= self.database.statement_timeout {
             return Err(wrong(

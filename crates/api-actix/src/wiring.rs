@@ -1,10 +1,11 @@
 //! Which adapter stands behind which port, going by the settings.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use adapters_postgres::{
-    Database, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe,
-    PgSalesReports, PgSettings, PgUserStore,
+    ConnectError, Database, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore,
+    PgMaintenance, PgProbe, PgSalesReports, PgSettings, PgUserStore,
 };
 use adapters_redis::RedisSeatGate;
 use domain::model::SeatCount;
@@ -35,7 +36,74 @@ pub(crate) struct Services {
     pub(crate) policy: BookingPolicy,
 }
 
-pub(crate) fn pg_settings(settings: &Settings) -> Result<PgSettings, Failure> {
+/// The adapters that the settings ask for, before anything is connected: a
+/// wrong setting is found before a start waits for anybody.
+pub(crate) struct Plan {
+    pub(crate) database: PgSettings,
+    wait: Duration,
+    gate: Arc<dyn SeatGate>,
+    gate_probe: Option<Arc<dyn Probe>>,
+    policy: BookingPolicy,
+}
+
+impl Plan {
+    pub(crate) fn try_new(settings: &Settings) -> Result<Self, Failure> {
+        let (gate, gate_probe) = gate(settings)?;
+        let seats_per_booking_max = SeatCount::try_new(settings.booking.seats_max.into())
+            .map_err(|invalid| Failure::new(format!("the setting booking.seats_max {invalid}")))?;
+        Ok(Self {
+            database: pg_settings(settings)?,
+            wait: settings.database.wait,
+            gate,
+            gate_probe,
+            policy: BookingPolicy {
+                seats_per_booking_max,
+            },
+        })
+    }
+
+    /// Waits for the database and opens a pool.
+    pub(crate) async fn connect(&self) -> Result<Database, Failure> {
+        Database::connect(&self.database, self.wait)
+            .await
+            .map_err(|error| {
+                Failure::new(match error {
+                    ConnectError::Unreachable(_) => {
+                        format!("{error} (setting database.url, waited {:?})", self.wait)
+                    }
+                    error => format!("the setting database.url {error}"),
+                })
+            })
+    }
+
+    /// Puts the adapters behind their ports.
+    pub(crate) fn services(self, database: Database) -> Services {
+        let events = Arc::new(PgEventStore::new(database.clone()));
+        Services {
+            bookings: Arc::new(PgBookingStore::new(database.clone())),
+            records: Arc::new(PgBookingRecords::new(database.clone())),
+            events: events.clone(),
+            catalogue: events,
+            users: Arc::new(PgUserStore::new(database.clone())),
+            sales: Arc::new(PgSalesReports::new(database.clone())),
+            demo: Arc::new(PgDemoStore::new(database.clone())),
+            maintenance: Arc::new(PgMaintenance::new(database.clone())),
+            database_probe: Arc::new(PgProbe::new(database)),
+            gate: self.gate,
+            gate_probe: self.gate_probe,
+            policy: self.policy,
+        }
+    }
+}
+
+/// Services for a command that needs no more than that.
+pub(crate) async fn services(settings: &Settings) -> Result<Services, Failure> {
+    let plan = Plan::try_new(settings)?;
+    let database = plan.connect().await?;
+    Ok(plan.services(database))
+}
+
+fn pg_settings(settings: &Settings) -> Result<PgSettings, Failure> {
     let database = &settings.database;
     if database.url.is_empty() {
         return Err(Failure::new(
@@ -51,50 +119,6 @@ pub(crate) fn pg_settings(settings: &Settings) -> Result<PgSettings, Failure> {
         lock_timeout: database.lock_timeout,
         statement_timeout: database.statement_timeout,
         keep_keys: settings.idempotency.keep,
-    })
-}
-
-/// Waits for the database and opens a pool.
-pub(crate) async fn connect(settings: &Settings) -> Result<Database, Failure> {
-    Database::connect(&pg_settings(settings)?, settings.database.wait)
-        .await
-        .map_err(|error| {
-            Failure::new(match error {
-                adapters_postgres::ConnectError::Unreachable(_) => {
-                    format!(
-                        "{error} (setting database.url, waited {:?})",
-                        settings.database.wait
-                    )
-                }
-                error => format!("the setting database.url {error}"),
-            })
-        })
-}
-
-pub(crate) async fn services(settings: &Settings) -> Result<Services, Failure> {
-    services_on(connect(settings).await?, settings)
-}
-
-pub(crate) fn services_on(database: Database, settings: &Settings) -> Result<Services, Failure> {
-    let events = Arc::new(PgEventStore::new(database.clone()));
-    let (gate, gate_probe) = gate(settings)?;
-    let seats_per_booking_max = SeatCount::try_new(settings.booking.seats_max.into())
-        .map_err(|invalid| Failure::new(format!("the setting booking.seats_max {invalid}")))?;
-    Ok(Services {
-        bookings: Arc::new(PgBookingStore::new(database.clone())),
-        records: Arc::new(PgBookingRecords::new(database.clone())),
-        events: events.clone(),
-        catalogue: events,
-        users: Arc::new(PgUserStore::new(database.clone())),
-        sales: Arc::new(PgSalesReports::new(database.clone())),
-        demo: Arc::new(PgDemoStore::new(database.clone())),
-        maintenance: Arc::new(PgMaintenance::new(database.clone())),
-        database_probe: Arc::new(PgProbe::new(database)),
-        gate,
-        gate_probe,
-        policy: BookingPolicy {
-            seats_per_booking_max,
-        },
     })
 }
 

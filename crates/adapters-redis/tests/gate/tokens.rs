@@ -76,6 +76,8 @@ async fn a_lease_ends_only_once() {
     bench.settle(reservation(3)).await;
     bench.release(reservation(4)).await;
     assert_eq!(bench.read().await, before);
+    let kept: i64 = bench.redis(&["EXISTS", LEASES, LEASED_SEATS]).await;
+    assert_eq!(kept, 0, "nothing is left of a lease that ended");
 }
 
 #[tokio::test]
@@ -135,6 +137,9 @@ async fn an_adjustment_beyond_all_numbers_is_left_out() {
     let bench = Bench::new().await;
     bench.gate.open(seats_left(5)).await;
     bench.gate.adjust(event(EVENT), i64::MAX).await;
+    // Nor does it look as if Redis had failed.
+    assert_eq!(bench.take(reservation(1), 1).await, GateAnswer::Granted);
+    bench.release(reservation(1)).await;
     assert_eq!(bench.standing().await, (Some(5), 0));
 }
 

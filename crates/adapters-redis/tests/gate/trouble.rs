@@ -110,16 +110,50 @@ async fn a_redis_that_never_answers_holds_nobody_up_for_long() {
 }
 
 #[tokio::test]
-async fn a_redis_that_falls_silent_holds_nobody_up_for_long() {
+async fn connecting_is_not_waited_for_as_long_as_an_answer() {
+    let proxy = Proxy::before(&empty_database().await, Mode::Silent).await;
+    let settings = GateSettings {
+        response_timeout: Duration::from_secs(60),
+        ..wary()
+    };
+    let gate = gate(&proxy.url, settings);
+    let start = Instant::now();
+    assert_eq!(take(&gate, 1).await, GateAnswer::Unknown);
+    assert!(start.elapsed() < TIMEOUT + GRACE, "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn an_answer_is_not_waited_for_as_long_as_a_connection() {
     let proxy = Proxy::before(&empty_database().await, Mode::Forward).await;
-    let gate = gate(&proxy.url, wary());
+    let settings = GateSettings {
+        connect_timeout: Duration::from_secs(60),
+        ..wary()
+    };
+    let gate = gate(&proxy.url, settings);
     gate.check().await.expect("redis is there");
     proxy.set(Mode::Silent);
     let start = Instant::now();
     assert_eq!(take(&gate, 1).await, GateAnswer::Unknown);
     assert!(start.elapsed() < TIMEOUT + GRACE, "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn no_connection_to_a_redis_that_fell_silent_is_kept() {
+    let proxy = Proxy::before(&empty_database().await, Mode::Forward).await;
+    let gate = gate(&proxy.url, wary());
+    let checks = tokio::join!(gate.check(), gate.check(), gate.check());
+    assert!(matches!(checks, (Ok(()), Ok(()), Ok(()))), "{checks:?}");
+    assert_eq!(proxy.connections_open(), 3);
+    proxy.set(Mode::Silent);
     assert_eq!(take(&gate, 1).await, GateAnswer::Unknown);
-    assert_eq!(proxy.connections(), 1, "gone around");
+    proxy.set(Mode::Forward);
+    let all_closed = async {
+        while proxy.connections_open() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let closed = tokio::time::timeout(GRACE, all_closed).await;
+    assert!(closed.is_ok(), "{} are kept", proxy.connections_open());
 }
 
 #[tokio::test]

@@ -3,15 +3,15 @@
 use adapters_postgres::{MigrateError, Migrated, PgSettings};
 
 use crate::settings::Settings;
-use crate::wiring;
+use crate::wiring::Plan;
 
 use super::Failure;
 
 pub(crate) async fn migrate(settings: Settings) -> Result<(), Failure> {
-    let database = wiring::pg_settings(&settings)?;
+    let plan = Plan::try_new(&settings)?;
     // Waits until the database answers, which migrating itself does not.
-    wiring::connect(&settings).await?;
-    println!("{}", describe(run(&database).await?));
+    plan.connect().await?;
+    println!("{}", describe(run(&plan.database).await?));
     Ok(())
 }
 

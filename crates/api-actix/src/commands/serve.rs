@@ -6,21 +6,22 @@ use crate::app::App;
 use crate::background::Background;
 use crate::http::server;
 use crate::settings::{DEFAULT_ADMIN_KEY, Settings};
-use crate::wiring;
+use crate::wiring::{Plan, with_causes};
 
 use super::{Failure, migrate};
 
 pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
-    let database = wiring::connect(&settings).await?;
+    let plan = Plan::try_new(&settings)?;
+    let database = plan.connect().await?;
     if settings.database.migrate_on_start {
-        migrate::run(&wiring::pg_settings(&settings)?).await?;
+        migrate::run(&plan.database).await?;
     }
     let current = adapters_postgres::schema_is_current(&database)
         .await
         .map_err(|error| {
             Failure::new(format!(
                 "the schema cannot be checked: {}",
-                wiring::with_causes(&error)
+                with_causes(&error)
             ))
         })?;
     if !current {
@@ -29,8 +30,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
              or allow it with the setting database.migrate_on_start=true",
         ));
     }
-    let services = wiring::services_on(database, &settings)?;
-    let app = App::new(services, &settings);
+    let app = App::new(plan.services(database), &settings);
     let (server, addresses) = server::start(app.clone(), &settings.http).map_err(|error| {
         let (host, port) = (&settings.http.host, settings.http.port);
         Failure::new(format!(

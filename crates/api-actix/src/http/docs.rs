@@ -42,7 +42,11 @@ fn file(name: &str) -> Result<HttpResponse, Problem> {
             .into_bytes(),
         _ => file.bytes.into_owned(),
     };
-    Ok(HttpResponse::Ok()
+    let mut response = HttpResponse::Ok();
+    if file.gzpipped {
+        response.insert_header(ContentEncoding::Gzip);
+    }
+    Ok(response
         .insert_header((CONTENT_TYPE, file.content_type))
         .body(bytes))
 }
