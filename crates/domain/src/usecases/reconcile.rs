@@ -39,8 +39,10 @@ pub enum ReconcileError {
 ///
 /// The gate is read first and the store second, and a gate is rebuilt only if
 /// it did not change in between and no booking is under way: so a rebuilt gate
-/// never counts a seat of a booking twice. Safe beside live traffic and beside
-/// other processes that do the same.
+/// never counts a seat of a booking twice. A cancellation that has not told the
+/// gate yet may leave the bucket too high, which costs a few questions to the
+/// store until the next round. Safe beside live traffic and beside other
+/// processes that do the same.
 ///
 /// # Errors
 /// The gate or the store did not answer; what was rebuilt before stays so.

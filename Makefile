@@ -1,0 +1,70 @@
+# What one does with this repository. `make` lists it. The settings of .env are honoured,
+# except by the tests.
+
+CARGO ?= cargo
+COMPOSE ?= docker compose
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+# For `make concurrency`; where BASE is empty, HOST and PORT say where the server is.
+BASE ?=
+CAPACITY ?= 5
+REQUESTS ?= 50
+CONCURRENCY ?= 50
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint fmt concurrency docs migration compose-up compose-down clean-services
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## Build everything, for debugging
+	$(CARGO) build --workspace
+
+run: ## Serve on 127.0.0.1:8000 with demo data; brings its own PostgreSQL and Redis
+	$(CARGO) build --release --bin utsavam
+	deploy/services.sh with dev -- deploy/run-dev.sh $(TARGET_DIR)/release/utsavam
+
+test: ## Run every test, with a PostgreSQL and a Redis of its own
+	$(CARGO) build --workspace --bins
+	deploy/services.sh with test -- deploy/run-tests.sh $(CARGO)
+
+lint: ## Check the format, clippy's and shellcheck's warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	@if command -v shellcheck >/dev/null; then \
+		echo 'shellcheck -a deploy/*.sh .ci/run'; shellcheck -a deploy/*.sh .ci/run; \
+	else \
+		echo 'shellcheck is not installed: the shell scripts were not checked'; \
+	fi
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+concurrency: ## Fire REQUESTS=50 bookings at CAPACITY=5 seats of the server at BASE
+	@CAPACITY=$(CAPACITY) REQUESTS=$(REQUESTS) CONCURRENCY=$(CONCURRENCY) deploy/with-env.sh sh -c \
+		'export BASE="$${0:-http://$${HOST:-127.0.0.1}:$${PORT:-8000}}"; exec "$$@"' '$(BASE)' \
+		$(CARGO) run -q --release -p utsavam-tests --bin concurrency
+
+docs: ## Generate docs/openapi.yaml and docs/schema.sql
+	$(CARGO) build --bin utsavam
+	$(TARGET_DIR)/debug/utsavam openapi --format yaml >docs/openapi.yaml.new
+	mv docs/openapi.yaml.new docs/openapi.yaml
+	deploy/services.sh with test -- sh -c '"$$1" migrate >&2 && exec deploy/dump-schema.sh' - \
+		$(TARGET_DIR)/debug/utsavam >docs/schema.sql.new
+	mv docs/schema.sql.new docs/schema.sql
+
+migration: ## Make an empty migration: make migration NAME=add_ticket_types
+	@deploy/new-migration.sh '$(NAME)'
+
+# compose looks for .env beside its file, ours is at the top.
+compose = $(COMPOSE) $(if $(wildcard .env),--env-file .env) -f deploy/compose.yaml
+
+compose-up: ## Build the image and start it with PostgreSQL (5433) and Redis (6379)
+	$(compose) up --build --detach --wait
+
+compose-down: ## Stop these containers; their data stay
+	$(compose) down
+
+clean-services: ## Remove the private PostgreSQL and Redis, data included
+	deploy/services.sh clean dev
+	deploy/services.sh clean test

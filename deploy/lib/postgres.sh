@@ -1,0 +1,155 @@
+# shellcheck shell=bash
+# The private PostgreSQL of one instance folder. Sourced by services.sh, which provides
+# folder, name, postgres_bin and as_service.
+
+# Sets the facts that differ between the two kinds of instance.
+postgres_facts() {
+  postgres_dir=$folder/postgres
+  postgres_data=$postgres_dir/data
+  postgres_log=$postgres_dir/postgres.log
+  database=utsavam_$name
+  # Only in dev is the role an ordinary one, as in production; tests make databases.
+  case $name in
+    dev) postgres_admin=postgres ;;
+    test) postgres_admin=utsavam ;;
+  esac
+}
+
+# The postmaster's pid, if it runs and is the one of this folder.
+postgres_pid() {
+  local pid
+  pid=$(head -n 1 "$postgres_data/postmaster.pid" 2>/dev/null) || return 1
+  [[ -n $pid ]] && is_alive "$pid" && process_mentions "$pid" "$postgres_data" && printf '%s' "$pid"
+}
+
+postgres_url() {
+  printf 'postgres://utsavam:utsavam_pass@127.0.0.1:%s/%s' "$(cat "$postgres_dir/port")" "$database"
+}
+
+postgres_ensure_running() {
+  if ! postgres_pid >/dev/null; then
+    postgres_init
+    postgres_start
+  fi
+  postgres_ensure_database
+}
+
+# Built aside and moved, so that an interrupted attempt leaves nothing half made.
+postgres_init() {
+  local major options=()
+  if [[ -f $postgres_data/PG_VERSION ]]; then
+    major=$(cat "$postgres_data/PG_VERSION")
+    find_postgres "$major" || die "the data in $postgres_data were made by PostgreSQL $major, which is not here." \
+      "Install it, or throw the data away with: deploy/services.sh clean $name"
+    return 0
+  fi
+  say "making a PostgreSQL $(postgres_major "$postgres_bin/postgres") instance in $postgres_dir"
+  # C.UTF-8 is on every Debian, C is everywhere.
+  if locale -a 2>/dev/null | grep -qiE '^C\.utf-?8$'; then
+    options+=(--locale=C.UTF-8)
+  else
+    options+=(--locale=C)
+  fi
+  if [[ $name == test ]]; then options+=(--no-sync); fi
+  rm -rf "$postgres_data.new"
+  # shellcheck disable=SC2310 # die tells more than errexit
+  as_service "$postgres_bin/initdb" -D "$postgres_data.new" --username="$postgres_admin" \
+    --encoding=UTF8 --auth=trust "${options[@]}" >"$folder/initdb.log" 2>&1 || {
+    show_log "$folder/initdb.log"
+    die "initdb failed in $postgres_dir"
+  }
+  postgres_access | write_as_service "$postgres_data.new/pg_hba.conf"
+  mv "$postgres_data.new" "$postgres_data"
+}
+
+# Whoever can open the socket owns the folder around it: no password there.
+postgres_access() {
+  local method=trust
+  if [[ $name == dev ]]; then method=scram-sha-256; fi
+  printf 'local all all trust\nhost all all 127.0.0.1/32 %s\n' "$method"
+}
+
+# The whole of postgresql.conf; what is not here has PostgreSQL's own default.
+postgres_settings() {
+  local port=$1
+  cat <<END
+listen_addresses = '127.0.0.1'
+port = $port
+unix_socket_directories = '$postgres_dir'
+unix_socket_permissions = 0700
+password_encryption = scram-sha-256
+END
+  [[ $name == test ]] || return 0
+  # The data last as long as the test run, so nothing needs to survive a crash. Each test
+  # has a database and pools of its own: hence the many connections.
+  cat <<END
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+max_connections = 400
+shared_buffers = 128MB
+END
+}
+
+postgres_start() {
+  local attempt port
+  # After a crash PostgreSQL would take any process with the old number for the old server,
+  # even a zombie. We know better, and its check of the shared memory remains.
+  rm -f "$postgres_data/postmaster.pid" "$postgres_dir"/.s.PGSQL.*
+  for ((attempt = 1; attempt <= start_attempts_max; attempt++)); do
+    port=$(pick_port "$postgres_dir/port")
+    postgres_settings "$port" | write_as_service "$postgres_data/postgresql.conf"
+    rm -f "$postgres_log"
+    # pg_ctl puts the server into a session of its own, where no Ctrl-C reaches it.
+    # shellcheck disable=SC2310
+    if as_service "$postgres_bin/pg_ctl" start -D "$postgres_data" -l "$postgres_log" \
+      -w -t 60 -s >/dev/null 2>&1; then
+      return 0
+    fi
+    grep -qs 'Address already in use' "$postgres_log" || break
+    say "port $port was taken meanwhile, trying another one"
+    rm -f "$postgres_dir/port"
+  done
+  show_log "$postgres_log"
+  die "PostgreSQL did not start, its log is $postgres_log"
+}
+
+postgres_psql() {
+  as_service "$postgres_bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -h "$postgres_dir" \
+    -p "$(cat "$postgres_dir/port")" -U "$postgres_admin" -d postgres
+}
+
+# Safe to repeat: the run before may have been killed half-way.
+postgres_ensure_database() {
+  # shellcheck disable=SC2310
+  if ! postgres_psql >"$folder/psql.log" 2>&1 <<END; then
+SELECT 'CREATE ROLE utsavam LOGIN CREATEDB'
+  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'utsavam') \gexec
+ALTER ROLE utsavam PASSWORD 'utsavam_pass';
+SELECT 'CREATE DATABASE $database OWNER utsavam'
+  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '$database') \gexec
+END
+    show_log "$folder/psql.log"
+    show_log "$postgres_log"
+    die "could not make the database $database; to start afresh: deploy/services.sh stop $name"
+  fi
+}
+
+# INT is PostgreSQL's fast shutdown, QUIT the immediate one, which is fine for data that
+# nobody wants to keep.
+postgres_stop() {
+  local pid
+  pid=$(postgres_pid) || return 0
+  if [[ $name == test ]]; then
+    end_process "$pid" 10 QUIT KILL
+  else
+    end_process "$pid" 60 INT || end_process "$pid" 10 QUIT KILL
+  fi || say "PostgreSQL (process $pid) does not end"
+}
+
+# The line with which an operator looks into the database.
+postgres_hint() {
+  local psql=psql
+  command -v psql >/dev/null || psql=$postgres_bin/psql
+  printf '%s %s' "$psql" "$(postgres_url)"
+}

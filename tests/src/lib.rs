@@ -1,0 +1,29 @@
+//! What the tests of the running program share: a database and a Redis of
+//! their own, the server as a process, a client that speaks HTTP to it, and
+//! ways to wait and to break connections. Assertions about single calls live
+//! in the test binaries.
+//!
+//! Everything here panics when it cannot do its work: in a test that is the
+//! report.
+
+mod client;
+pub mod concurrency;
+mod database;
+mod problem;
+mod program;
+mod proxy;
+mod redis;
+mod server;
+mod service;
+mod url;
+mod wait;
+
+pub use client::{Answer, Call, Client, FUTURE, PAST};
+pub use database::{Sql, TestDatabase};
+pub use problem::Problem;
+pub use program::{Finished, Program};
+pub use proxy::Proxy;
+pub use redis::TestRedis;
+pub use server::{ADMIN_KEY, ServerBuilder, TestServer};
+pub use service::{Service, ServiceBuilder};
+pub use wait::eventually;

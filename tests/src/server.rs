@@ -1,0 +1,161 @@
+//! The server as a process of its own, as operators run it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::client::Client;
+use crate::program;
+
+/// The admin key of every server that the tests start.
+pub const ADMIN_KEY: &str = "key of the tests";
+
+/// A Redis that nobody runs: port 1 refuses connections.
+const NO_REDIS: &str = "redis://127.0.0.1:1/0";
+
+/// How long a server may take until it listens.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A server that runs until this value is dropped.
+#[derive(Debug)]
+pub struct TestServer {
+    child: Child,
+    address: SocketAddr,
+    log: Arc<Mutex<String>>,
+    log_reader: Option<JoinHandle<()>>,
+}
+
+/// How a server shall be started.
+#[derive(Debug)]
+pub struct ServerBuilder {
+    command: Command,
+}
+
+impl TestServer {
+    /// A server on the database behind that URL, on a free port and without
+    /// Redis, unless told otherwise.
+    pub fn builder(database_url: &str) -> ServerBuilder {
+        let mut command = program::command(&["serve"]);
+        command
+            .env("DATABASE_URL", database_url)
+            .env("REDIS_URL", NO_REDIS)
+            .env("HOST", "127.0.0.1")
+            .env("PORT", "0")
+            .env("ADMIN_KEY", ADMIN_KEY);
+        ServerBuilder { command }
+            .setting("http.workers", "1")
+            .setting("database.pool_size", "4")
+            .setting("gate.reconcile_interval", "1s")
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Somebody who talks to it.
+    pub fn client(&self) -> Client {
+        Client::new(&format!("http://{}", self.address), ADMIN_KEY)
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn log(&self) -> String {
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl ServerBuilder {
+    /// Uses the Redis behind that URL.
+    #[must_use]
+    pub fn redis(self, url: &str) -> Self {
+        self.env("REDIS_URL", url)
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Sets a setting such as `http.workers` through the environment.
+    #[must_use]
+    pub fn setting(self, setting: &str, value: &str) -> Self {
+        let name = program::variable(setting);
+        self.env(&name, value)
+    }
+
+    /// Starts the server and waits until it listens.
+    pub async fn start(mut self) -> TestServer {
+        let mut child = self.command.spawn().expect("the program can be run");
+        let log = Arc::new(Mutex::new(String::new()));
+        let log_reader = read_log(&mut child, Arc::clone(&log));
+        let address = read_address(&mut child);
+        let mut server = TestServer {
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            log,
+            log_reader: Some(log_reader),
+        };
+        match tokio::time::timeout(START_DEADLINE, address).await {
+            Ok(Ok(address)) => server.address = address,
+            // Dropping `server` shows its log.
+            Ok(Err(_)) => panic!("the server ended before it listened"),
+            Err(_) => panic!("the server did not listen within {START_DEADLINE:?}"),
+        }
+        server
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        // Fails only for a child that is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(reader) = self.log_reader.take() {
+            let _ = reader.join();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- log of the server at {}\n{}", self.address, self.log());
+        }
+    }
+}
+
+/// Reads stderr to its end, so that the server never blocks on a full pipe.
+fn read_log(child: &mut Child, log: Arc<Mutex<String>>) -> JoinHandle<()> {
+    let mut stderr = child.stderr.take().expect("stderr is piped");
+    std::thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(length @ 1..) = stderr.read(&mut piece) {
+            log.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_str(&String::from_utf8_lossy(&piece[..length]));
+        }
+    })
+}
+
+/// Reads stdout to its end and tells the address when the server names it.
+fn read_address(child: &mut Child) -> oneshot::Receiver<SocketAddr> {
+    let stdout = child.stdout.take().expect("stdout is piped");
+    let (sender, receiver) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut sender = Some(sender);
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let address = line.strip_prefix("listening on http://");
+            if let Some(address) = address.and_then(|text| text.trim().parse().ok())
+                && let Some(sender) = sender.take()
+            {
+                let _ = sender.send(address);
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,14 @@
+//! The program among its dependencies: the seat gate, races, outages, the life
+//! of the process, and databases that it takes over.
+
+mod adoption;
+mod adoption_refused;
+mod concurrency_program;
+mod gate;
+mod gate_faults;
+mod generated;
+mod mixed_traffic;
+mod outages;
+mod process;
+mod races;
+mod settings;
