@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::http::admin_key::AdminKey;
+use crate::admin_key::AdminKey;
 use crate::http::problem::Problem;
 use crate::settings::{HttpSettings, Settings};
 use crate::wiring::Services;

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use crate::commands;
+use crate::commands::openapi::Format;
 use crate::settings::Settings;
 
 const ABOUT: &str = "Sells seats to events: never one twice, never a booking lost.";
@@ -62,15 +63,6 @@ enum Command {
     Config,
     /// Ask the server at HOST and PORT whether it is alive; exit code 0 if so.
     Health,
-}
-
-/// How the description of the interface is written.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Format {
-    /// JSON, as the server serves it.
-    Json,
-    /// YAML, as docs/openapi.yaml keeps it.
-    Yaml,
 }
 
 /// Runs the command that the process was started with. A failure is one

@@ -2,7 +2,6 @@
 //! are in `status`, the shape of errors in `problem`, paths in `routes`.
 
 mod admin;
-pub(crate) mod admin_key;
 mod cursor;
 mod docs;
 mod extract;

@@ -16,6 +16,7 @@ use crate::prepared::prepared;
 use crate::rows::{self, AttendedBookingRow, BookingRow};
 
 use super::NEWEST;
+use super::users::UserExists;
 
 super::store!(
     /// [`BookingRecords`] on PostgreSQL.
@@ -61,12 +62,6 @@ prepared!(
      FROM bookings b JOIN events e ON e.id = b.event_id JOIN users u ON u.id = b.user_id
      WHERE b.event_id = ? AND (b.created_at, b.id) < (?, ?)
      ORDER BY b.created_at DESC, b.id DESC LIMIT ?"
-);
-
-prepared!(
-    /// By primary key.
-    UserExists { user_id: i64 as BigInt } -> (Bool,),
-    "SELECT EXISTS (SELECT FROM users WHERE id = ?)"
 );
 
 prepared!(

@@ -17,6 +17,7 @@ use crate::error::{before_commit, defect};
 use crate::prepared::prepared;
 
 use super::totals::AddToTotal;
+use super::users::UserExists;
 
 super::store!(
     /// [`BookingStore`] on PostgreSQL.
@@ -58,12 +59,6 @@ prepared!(
          WHERE id = ? AND deleted_at IS NULL FOR NO KEY UPDATE
      )
      SELECT seats_available, start_at, clock_timestamp() FROM event"
-);
-
-prepared!(
-    /// By primary key.
-    UserExists { user_id: i64 as BigInt } -> (Bool,),
-    "SELECT EXISTS (SELECT FROM users WHERE id = ?)"
 );
 
 prepared!(

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use domain::model::{Listing, NewUser, Page, Timeline, User};
 use domain::ports::{RegisterError, StoreError, UserStore};
@@ -27,6 +27,12 @@ prepared!(
     "SELECT id, email, name, created_at FROM users
      WHERE (created_at, id) < (?, ?)
      ORDER BY created_at DESC, id DESC LIMIT ?"
+);
+
+prepared!(
+    /// By primary key.
+    UserExists { user_id: i64 as BigInt } -> (Bool,),
+    "SELECT EXISTS (SELECT FROM users WHERE id = ?)"
 );
 
 #[async_trait]

@@ -1,9 +1,19 @@
 //! `utsavam openapi`: prints the description of the HTTP interface.
 
-use crate::cli::Format;
+use clap::ValueEnum;
+
 use crate::http::openapi;
 
 use super::Failure;
+
+/// How the description of the interface is written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Format {
+    /// JSON, as the server serves it.
+    Json,
+    /// YAML, as docs/openapi.yaml keeps it.
+    Yaml,
+}
 
 pub(crate) fn print(format: Format) -> Result<(), Failure> {
     let document = openapi::document();

@@ -2,3 +2,4 @@
 
 pub(crate) mod conditional;
 pub(crate) mod request_context;
+pub(crate) mod require_admin;

@@ -7,7 +7,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, SecurityRequirement};
 use utoipa::{Modify, OpenApi};
 
-use super::admin_key;
+use super::middleware::require_admin;
 use super::problem::{FieldError, MEDIA_TYPE, ProblemBody};
 use super::{admin, public};
 
@@ -60,7 +60,7 @@ struct Shared;
 impl Modify for Shared {
     fn modify(&self, document: &mut Document) {
         if let Some(components) = document.components.as_mut() {
-            let header = ApiKeyValue::new(admin_key::HEADER);
+            let header = ApiKeyValue::new(require_admin::HEADER);
             components
                 .add_security_scheme("admin_key", SecurityScheme::ApiKey(ApiKey::Header(header)));
         }

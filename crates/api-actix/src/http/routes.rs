@@ -3,9 +3,10 @@
 use actix_web::middleware::from_fn;
 use actix_web::{Handler, Resource, Responder, Route, guard, web};
 
+use super::middleware::require_admin;
 use super::problem::Problem;
 use super::status::method_not_allowed;
-use super::{admin, admin_key, docs, public};
+use super::{admin, docs, public};
 
 /// Registers everything.
 pub(crate) fn configure(service: &mut web::ServiceConfig) {
@@ -48,7 +49,7 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
 /// Everything below `/admin` needs the key, also what does not exist there.
 fn admin() -> impl actix_web::dev::HttpServiceFactory {
     web::scope("/admin")
-        .wrap(from_fn(admin_key::require))
+        .wrap(from_fn(require_admin::require))
         .service(resource("/users", vec![get(admin::list_users::list_users)]))
         .service(resource(
             "/events",
