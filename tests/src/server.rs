@@ -51,6 +51,10 @@ impl TestServer {
             .setting("http.workers", "1")
             .setting("database.pool_size", "4")
             .setting("gate.reconcile_interval", "1s")
+            // A machine that is busy with other tests must not look like a
+            // Redis that is lost.
+            .setting("redis.connect_timeout", "10s")
+            .setting("redis.response_timeout", "10s")
     }
 
     /// Where it listens.

@@ -233,7 +233,12 @@ async fn a_redis_that_does_not_answer_makes_nobody_wait_long() {
     const PATIENCE: Duration = Duration::from_secs(5);
     let builder = Service::builder().await;
     let proxy = Proxy::before(builder.redis().url()).await;
-    let service = builder.env("REDIS_URL", &proxy.url()).start().await;
+    let service = builder
+        .env("REDIS_URL", &proxy.url())
+        .setting("redis.connect_timeout", "250ms")
+        .setting("redis.response_timeout", "250ms")
+        .start()
+        .await;
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(10).await;

@@ -60,7 +60,7 @@ impl From<&AttendedBooking> for EventBooking {
     get, path = "/admin/events/{event_id}/bookings", tag = "admin", operation_id = "event_bookings",
     params(
         ("event_id" = i64, Path, description = "Which event", minimum = 1, example = 1),
-        ("limit" = Option<u8>, Query, description = "Entries of a page, 1 to 100; 50 when absent", minimum = 1, maximum = 100, example = 50),
+        ("limit" = Option<u8>, Query, description = "Entries of a page, 1 to 100; 100 when absent", minimum = 1, maximum = 100, example = 100),
         ("cursor" = Option<String>, Query, description = "Where the page begins, from the `Link` of the page before"),
     ),
     responses(
@@ -75,7 +75,7 @@ pub(crate) async fn event_bookings(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let event_id: EventId = path_id(&request, "event_id")?;
-    let page = Query::parse(&request)?.page::<EventBookingsCursor>(PageLimit::DEFAULT)?;
+    let page = Query::parse(&request)?.page::<EventBookingsCursor>(PageLimit::MAX)?;
     let listing = app
         .run(|services| async move {
             services
