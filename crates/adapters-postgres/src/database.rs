@@ -50,13 +50,16 @@ impl Database {
         let deadline = tokio::time::Instant::now() + wait;
         // Servers that are starting refuse connections for a moment.
         const PAUSE: Duration = Duration::from_millis(200);
+        let mut reason = format!("no answer within {wait:?}");
         loop {
             let attempt = tokio::time::timeout_at(deadline, connect::connect(&config)).await;
-            let reason = match attempt {
+            match attempt {
                 Ok(Ok(_)) => return Ok(database),
-                Ok(Err(error)) => connect::describe(&error),
-                Err(_) => format!("no answer within {wait:?}"),
-            };
+                Ok(Err(error)) => reason = connect::describe(&error),
+                // What an earlier attempt was told says more than that this
+                // one was cut short.
+                Err(_) => {}
+            }
             if tokio::time::Instant::now() + PAUSE >= deadline {
                 return Err(ConnectError::Unreachable(reason));
             }

@@ -81,7 +81,7 @@ impl TryFrom<EventRow> for Event {
 
 #[derive(Queryable)]
 pub(crate) struct EventSeatsRow {
-    id: i64,
+    pub(crate) id: i64,
     seats_available: i32,
     start_at: DateTime<Utc>,
 }

@@ -242,7 +242,7 @@ impl Default for AdminSettings {
 impl Default for LogSettings {
     fn default() -> Self {
         Self {
-            filter: "info,actix_server=warn".to_owned(),
+            filter: "info,actix_server=warn,actix_http=off".to_owned(),
         }
     }
 }
@@ -331,6 +331,7 @@ impl Settings {
                 "must be longer than database.statement_timeout: a lease must outlive its booking",
             ));
         }
+        const HOUR: Duration = Duration::from_secs(60 * 60);
         let waits = [
             ("http.body_timeout", self.http.body_timeout),
             ("http.head_timeout", self.http.head_timeout),
@@ -343,11 +344,13 @@ impl Settings {
             ),
             ("redis.response_timeout", self.redis.response_timeout),
             ("redis.connect_timeout", self.redis.connect_timeout),
+            ("redis.cool_down", self.redis.cool_down),
+            ("gate.lease_ttl", self.gate.lease_ttl),
             ("gate.reconcile_interval", self.gate.reconcile_interval),
         ];
         for (name, wait) in waits {
-            if wait < Duration::from_millis(1) || wait > DAY {
-                return Err(wrong(name, "must be between 1ms and 24h"));
+            if !(Duration::from_millis(1)..=HOUR).contains(&wait) {
+                return Err(wrong(name, "must be between 1ms and 1h"));
             }
         }
         Ok(())

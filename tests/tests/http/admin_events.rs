@@ -356,3 +356,36 @@ async fn a_beginning_at_the_edge_of_time_is_taken_or_refused_but_never_a_fault_o
     // Whatever was taken can be listed and paged.
     client.pages("/events?upcoming_only=false&limit=1").await;
 }
+
+#[tokio::test]
+async fn a_beginning_that_cannot_be_written_as_a_time_in_utc_is_refused() {
+    let service = Service::start().await;
+    for start_at in ["9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00"] {
+        let event = json!({ "name": "Late", "start_at": start_at, "capacity": 1 });
+        let answer = service.client.post("/admin/events", &event).admin().await;
+        answer.refuses("start_at");
+    }
+}
+
+#[tokio::test]
+async fn an_event_inserted_by_hand_can_be_sold_and_deleted() {
+    let service = Service::start().await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    let sql = service.database.sql().await;
+    let insert = "INSERT INTO events (name, start_at, capacity, seats_available) \
+                  VALUES ('By Hand', now() + interval '1 day', 2, 2) RETURNING id";
+    let (sold, unsold) = (sql.number(insert).await, sql.number(insert).await);
+    let booking_id = client.booked(user_id, sold, 1).await;
+    client.cancel(booking_id).await.expect(200);
+    client.booked(user_id, sold, 2).await;
+    service.database.assert_seats_add_up(sold).await;
+    for event_id in [sold, unsold] {
+        client.delete_event(event_id).await.expect(204);
+    }
+    assert_eq!(
+        service.figures().await[2],
+        "0",
+        "no confirmed booking is left"
+    );
+}

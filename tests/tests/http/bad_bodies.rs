@@ -448,3 +448,22 @@ async fn other_media_types_are_refused() {
     }
     target.assert_unchanged().await;
 }
+
+#[tokio::test]
+async fn an_array_of_the_members_values_is_no_object() {
+    let target = Target::new().await;
+    for (method, path) in target.calls() {
+        for body in [
+            "[]",
+            " [\"seq@example.com\",\"Seq\"]",
+            "[1,1,1,null]",
+            "[null,\"Z\",null,null]",
+            "7",
+            "null",
+        ] {
+            let answer = target.send(&method, &path, body).await;
+            answer.problem(400, "malformed_json");
+        }
+    }
+    target.assert_unchanged().await;
+}

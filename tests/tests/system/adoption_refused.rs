@@ -156,3 +156,12 @@ async fn tables_that_something_else_hangs_on_are_left_alone() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_column_that_would_be_lost_is_refused() {
+    assert_refused(
+        &[TABLES, ROWS, "ALTER TABLE users ADD COLUMN phone TEXT"],
+        &["users.phone"],
+    )
+    .await;
+}

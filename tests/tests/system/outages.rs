@@ -24,6 +24,9 @@ async fn a_lost_database_is_unavailable_and_found_again() {
         client.get("/ready").await.status == 503
     })
     .await;
+    let ready = client.get("/ready").await;
+    assert_eq!(ready.expect(503).json()["dependencies"]["database"], "down");
+    assert_eq!(ready.json()["status"], "unavailable");
     client.get("/health").await.expect(200);
     for call in [
         client.book(user_id, event_id, 1),

@@ -99,6 +99,22 @@ pub(super) async fn check_shape(connection: &mut AsyncPgConnection) -> Result<()
             )));
         }
     }
+    let unknown = columns.iter().find(|c| {
+        TABLES[..3].contains(&c.table_name.as_str())
+            && !COLUMNS
+                .iter()
+                .any(|(table, column, _)| c.table_name == *table && c.column_name == *column)
+    });
+    if let Some(Column {
+        table_name,
+        column_name,
+        ..
+    }) = unknown
+    {
+        return Err(refuse(format!(
+            "Utsavam has no place for the column {table_name}.{column_name}; drop it or keep it elsewhere"
+        )));
+    }
     let other = tables(connection)
         .await?
         .into_iter()

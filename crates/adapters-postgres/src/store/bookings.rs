@@ -85,9 +85,17 @@ prepared!(
 );
 
 prepared!(
-    /// One more or one fewer confirmed booking of the event.
-    CountBookings { bookings: i64 as BigInt, event_id: i64 as BigInt } -> (BigInt,),
-    "UPDATE event_sales SET confirmed_bookings = confirmed_bookings + ? WHERE event_id = ?"
+    /// One more confirmed booking of the event. One that somebody inserted by
+    /// hand has no row of figures before its first booking.
+    CountBooking { event_id: i64 as BigInt } -> (BigInt,),
+    "INSERT INTO event_sales AS sales (event_id, confirmed_bookings) VALUES (?, 1)
+     ON CONFLICT (event_id) DO UPDATE SET confirmed_bookings = sales.confirmed_bookings + 1"
+);
+
+prepared!(
+    /// One confirmed booking of the event fewer.
+    UncountBooking { event_id: i64 as BigInt } -> (BigInt,),
+    "UPDATE event_sales SET confirmed_bookings = confirmed_bookings - 1 WHERE event_id = ?"
 );
 
 prepared!(
@@ -275,10 +283,7 @@ async fn sell(
         seats: seats_column,
         created_at,
     };
-    let count = CountBookings {
-        bookings: 1,
-        event_id,
-    };
+    let count = CountBooking { event_id };
     let total = AddToTotal { bookings: 1 };
     let (sold, (booking_id,), counted, totalled): (usize, (i64,), usize, usize) =
         futures::try_join!(
@@ -364,10 +369,7 @@ async fn give_back(
         seats: column(seats)?,
         event_id,
     };
-    let count = CountBookings {
-        bookings: -1,
-        event_id,
-    };
+    let count = UncountBooking { event_id };
     let total = AddToTotal { bookings: -1 };
     let changed = futures::try_join!(
         mark.execute(&mut &*connection),

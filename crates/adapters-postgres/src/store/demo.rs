@@ -30,18 +30,18 @@ prepared!(
 );
 
 prepared!(
-    /// The oldest event of that name.
-    FindByName { name: String as Text } -> (BigInt, Bool),
-    "SELECT id, start_at <= clock_timestamp() FROM events
+    /// The oldest event of that name, and whether it has started.
+    FindByName { name: String as Text } -> ((BigInt, Integer, Timestamptz), Bool),
+    "SELECT id, seats_available, start_at, start_at <= clock_timestamp() FROM events
      WHERE name = ? AND deleted_at IS NULL ORDER BY id LIMIT 1 FOR NO KEY UPDATE"
 );
 
 prepared!(
-    /// Moves an event ahead, or leaves it where it is.
-    MoveAhead { started: bool as Bool, lead_seconds: f64 as Double, id: i64 as BigInt }
-        -> (BigInt, Integer, Timestamptz),
+    /// Moves the event ahead.
+    MoveAhead { lead_seconds: f64 as Double, id: i64 as BigInt } -> (BigInt, Integer, Timestamptz),
     "UPDATE events
-     SET start_at = CASE WHEN ? THEN clock_timestamp() + make_interval(secs => ?) ELSE start_at END
+     SET start_at = clock_timestamp() + make_interval(secs => ?), version = version + 1,
+         updated_at = clock_timestamp()
      WHERE id = ? RETURNING id, seats_available, start_at"
 );
 
@@ -115,16 +115,16 @@ async fn ensure(
     } in events
     {
         let name = String::from(name);
-        let found: Option<(i64, bool)> = FindByName { name: name.clone() }
+        let found: Option<(EventSeatsRow, bool)> = FindByName { name: name.clone() }
             .get_result(connection)
             .await
             .optional()?;
         seats.push(match found {
-            Some((id, started)) => {
+            Some((event, false)) => event,
+            Some((event, true)) => {
                 MoveAhead {
-                    started,
                     lead_seconds,
-                    id,
+                    id: event.id,
                 }
                 .get_result(connection)
                 .await?

@@ -210,10 +210,12 @@ async fn write(connection: &mut AsyncPgConnection, event: &Event) -> Result<(), 
 async fn hide(connection: &mut AsyncPgConnection, event_id: EventId) -> QueryResult<()> {
     let event_id = event_id.get();
     HideEvent { event_id }.execute(connection).await?;
-    let confirmed_bookings: i64 = diesel::delete(event_sales::table.find(event_id))
+    let confirmed_bookings: Option<i64> = diesel::delete(event_sales::table.find(event_id))
         .returning(event_sales::confirmed_bookings)
         .get_result(connection)
-        .await?;
+        .await
+        .optional()?;
+    let confirmed_bookings = confirmed_bookings.unwrap_or(0);
     if confirmed_bookings > 0 {
         diesel::insert_into(deletions_pending::table)
             .values(deletions_pending::event_id.eq(event_id))

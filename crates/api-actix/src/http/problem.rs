@@ -98,6 +98,15 @@ impl Problem {
         self
     }
 
+    /// Names a field that has to do with it.
+    pub(crate) fn with_field(mut self, field: &str, message: &str) -> Self {
+        self.errors.push(FieldError {
+            field: field.to_owned(),
+            message: message.to_owned(),
+        });
+        self
+    }
+
     /// Asks the client to try again shortly.
     pub(crate) fn try_again(self) -> Self {
         self.with_header("Retry-After", RETRY_AFTER_SECONDS.to_string())

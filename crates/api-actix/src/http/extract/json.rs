@@ -6,6 +6,7 @@ use actix_web::{FromRequest, HttpRequest, dev};
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use crate::app::App;
 use crate::http::problem::Problem;
@@ -99,6 +100,14 @@ async fn collect(mut payload: dev::Payload, bytes_max: usize) -> Result<BytesMut
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Derived deserialisers would take an array of the members' values, too.
+    if body
+        .trim_ascii_start()
+        .first()
+        .is_some_and(|&byte| byte != b'{')
+    {
+        return Err(malformed_json("the body must be a JSON object".to_owned()));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -112,20 +121,31 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 fn wrong(path: &str, error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    let text = text.strip_suffix(&place).unwrap_or(&text);
+    let reason = text.strip_suffix(&place).unwrap_or(&text);
     for (beginning, message) in [
         ("unknown field `", "is not a member of this request"),
         ("missing field `", "is missing"),
         ("duplicate field `", "must not be given twice"),
     ] {
-        if let Some(rest) = text.strip_prefix(beginning) {
+        if let Some(rest) = reason.strip_prefix(beginning) {
             let field = rest.split('`').next().unwrap_or_default();
             return Problem::invalid_field(field, message);
         }
     }
-    match path {
-        "." | "?" => malformed_json(format!("the body is not the JSON of this request: {error}")),
+    let field = (path != "." && path != "?").then_some(path);
+    match (field, error.classify()) {
         // "i64" is our word, not the client's.
-        field => Problem::invalid_field(field, text.replace("expected i64", "expected an integer")),
+        (Some(field), Category::Data) => Problem::invalid_field(
+            field,
+            reason.replace("expected i64", "expected a 64-bit integer"),
+        ),
+        (field, _) => {
+            let problem =
+                malformed_json(format!("the body is not the JSON of this request: {text}"));
+            match field {
+                Some(field) => problem.with_field(field, reason),
+                None => problem,
+            }
+        }
     }
 }

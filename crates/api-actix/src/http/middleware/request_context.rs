@@ -4,7 +4,9 @@
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TryIntoHeaderPair};
+use actix_web::http::header::{
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TryIntoHeaderPair,
+};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 use tracing::Instrument;
@@ -61,7 +63,12 @@ fn render<B: MessageBody>(
         return response.map_into_left_body();
     }
     let carried = response.response().extensions().get::<Problem>().cloned();
-    let problem = carried.unwrap_or_else(|| Problem::of_status(status));
+    let problem = match carried {
+        Some(problem) => problem,
+        // A handler that writes an error's body itself says what it means.
+        None if is_json(response.headers()) => return response.map_into_left_body(),
+        None => Problem::of_status(status),
+    };
     log(&problem);
     let (request, response) = response.into_parts();
     let mut rendered = HttpResponse::build(problem.status);
@@ -76,6 +83,12 @@ fn render<B: MessageBody>(
     rendered.insert_header((CONTENT_TYPE, MEDIA_TYPE));
     let body = serde_json::to_string(&problem.body(request_id)).unwrap_or_default();
     ServiceResponse::new(request, rendered.body(body)).map_into_right_body()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes() == b"application/json")
 }
 
 /// A 5xx is logged here, once, with what the client is not told.
