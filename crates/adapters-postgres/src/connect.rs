@@ -36,6 +36,14 @@ impl fmt::Debug for PgSettings {
     }
 }
 
+impl PgSettings {
+    /// Whether a URL names PostgreSQL, with or without a driver suffix.
+    pub fn is_postgres(url: &str) -> bool {
+        let url = without_driver(url);
+        url.starts_with("postgres://") || url.starts_with("postgresql://")
+    }
+}
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -55,7 +63,7 @@ pub(crate) fn session_config(
     settings: &PgSettings,
 ) -> Result<tokio_postgres::Config, ConnectError> {
     let url = without_driver(&settings.url);
-    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+    if !PgSettings::is_postgres(&url) {
         return Err(ConnectError::Url("it must begin with postgres://".into()));
     }
     // The parser's messages name the part that is wrong, never the password.

@@ -10,8 +10,9 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::app::App;
+use crate::failure::with_causes;
 use crate::settings::Settings;
-use crate::wiring::{Services, with_causes};
+use crate::wiring::Services;
 
 /// How often old keys and deleted events are looked for.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(10);
@@ -29,13 +30,18 @@ pub(crate) struct Background(Vec<JoinHandle<()>>);
 impl Background {
     pub(crate) fn start(app: &App, settings: &Settings) -> Self {
         let mut tasks = vec![tokio::spawn(keep_house(app.services()))];
-        if settings.redis.url.is_some() {
+        if app.services().gate.kept {
             tasks.push(tokio::spawn(keep_gate(
                 app.services(),
                 settings.gate.reconcile_interval,
             )));
         }
         Self(tasks)
+    }
+
+    /// Ends the tasks without waiting for that.
+    pub(crate) fn abort(self) {
+        self.0.iter().for_each(JoinHandle::abort);
     }
 
     /// Ends the tasks. What they do can be left half done: the store's part of
@@ -53,7 +59,7 @@ async fn keep_gate(services: Arc<Services>, interval: Duration) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match usecases::reconcile_gate(&*services.catalogue, &*services.gate).await {
+        match usecases::reconcile_gate(&*services.stores.catalogue, &*services.gate.port).await {
             Ok(report) if report.gates_rebuilt > 0 => {
                 tracing::info!(?report, "seat gates were rebuilt");
             }
@@ -86,8 +92,14 @@ pub(crate) enum Chore {
 impl Chore {
     async fn piece(self, services: &Services) -> Result<usize, StoreError> {
         match self {
-            Self::FinishDeletions => services.maintenance.finish_deletions(ROWS_AT_ONCE).await,
-            Self::ForgetKeys => services.maintenance.forget_keys(ROWS_AT_ONCE).await,
+            Self::FinishDeletions => {
+                services
+                    .stores
+                    .maintenance
+                    .finish_deletions(ROWS_AT_ONCE)
+                    .await
+            }
+            Self::ForgetKeys => services.stores.maintenance.forget_keys(ROWS_AT_ONCE).await,
         }
     }
 }

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands;
 use crate::commands::openapi::Format;
+use crate::failure::Failure;
 use crate::settings::Settings;
 
 const ABOUT: &str = "Sells seats to events: never one twice, never a booking lost.";
@@ -15,8 +16,10 @@ const AFTER_HELP: &str = "\
 Settings come from defaults, then a TOML file (--config, else ./utsavam.toml),
 then the environment. The ones that every installation sets:
 
-  DATABASE_URL  postgres://user:password@host:5432/database   (required)
-  REDIS_URL     redis://host:6379/0      (optional: without it there is no seat gate)
+  DATABASE_URL  where the data are: nothing for the embedded store in
+                ./utsavam-data/, sqlite://path/file.db or sqlite::memory: for one
+                elsewhere, postgres://user:password@host:5432/database
+  REDIS_URL     redis://host:6379/0, the seat gate of servers on PostgreSQL
   ADMIN_KEY     the value of X-Admin-Key (default change_me_admin_key)
   HOST, PORT    where to listen          (default 127.0.0.1 and 8000)
 
@@ -24,7 +27,7 @@ Every other one is UTSAVAM__SECTION__KEY, as in UTSAVAM__DATABASE__POOL_SIZE=32.
 `utsavam config` shows them all with their present values.
 
 Try it:
-  utsavam migrate && utsavam seed-demo && utsavam serve
+  utsavam seed-demo && utsavam serve
   then open http://127.0.0.1:8000/docs";
 
 #[derive(Parser)]
@@ -33,8 +36,9 @@ struct Cli {
     /// Read settings from this TOML file.
     #[arg(long, global = true, value_name = "FILE", env = "UTSAVAM_CONFIG")]
     config: Option<PathBuf>,
+    /// What to do; serve when absent.
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -78,13 +82,14 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn execute(cli: Cli) -> Result<(), commands::Failure> {
-    if let Command::Openapi { format } = cli.command {
+fn execute(cli: Cli) -> Result<(), Failure> {
+    let command = cli.command.unwrap_or(Command::Serve);
+    if let Command::Openapi { format } = command {
         return commands::openapi::print(format);
     }
     let settings = Settings::load(cli.config.as_deref())?;
     commands::start_logging(&settings)?;
-    match cli.command {
+    match command {
         Command::Openapi { .. } => Ok(()),
         Command::Config => commands::config::print(&settings),
         Command::Health => commands::health::ask(&settings),

@@ -12,24 +12,8 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::{Settings, SettingsError};
-
-/// Why a command failed: one sentence for whoever typed it.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Failure(String);
-
-impl Failure {
-    pub(crate) fn new(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
-    }
-}
-
-impl From<SettingsError> for Failure {
-    fn from(error: SettingsError) -> Self {
-        Self(error.to_string())
-    }
-}
+use crate::failure::Failure;
+use crate::settings::Settings;
 
 /// Runs a command on the main runtime. It has several threads, because pools
 /// and transactions live on it beside the workers of the HTTP server, and

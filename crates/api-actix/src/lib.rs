@@ -7,9 +7,13 @@ mod app;
 mod background;
 pub mod cli;
 mod commands;
+mod failure;
 mod http;
 mod redact;
-mod settings;
+mod server;
+pub mod settings;
 mod wiring;
 
+pub use failure::Failure;
+pub use server::Server;
 pub use settings::{Settings, SettingsError};

@@ -27,8 +27,10 @@ const DEFAULT_FILE: &str = "utsavam.toml";
 pub struct Settings {
     /// Listening, and limits on requests.
     pub http: HttpSettings,
-    /// PostgreSQL.
+    /// Where the data are, and PostgreSQL.
     pub database: DatabaseSettings,
+    /// The embedded store.
+    pub sqlite: SqliteSettings,
     /// Redis.
     pub redis: RedisSettings,
     /// The seat gate.
@@ -78,7 +80,9 @@ pub struct HttpSettings {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseSettings {
-    /// `postgres://user:password@host:5432/database` (`DATABASE_URL`).
+    /// Where the data are (`DATABASE_URL`): nothing for the embedded store in
+    /// `./utsavam-data/`, `sqlite://path`, `sqlite::memory:`, or
+    /// `postgres://user:password@host:5432/database`.
     pub url: String,
     /// The most connections at the same time.
     pub pool_size: u32,
@@ -101,11 +105,23 @@ pub struct DatabaseSettings {
     pub migrate_on_start: bool,
 }
 
+/// `[sqlite]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SqliteSettings {
+    /// Threads that read beside the one that writes.
+    pub readers: NonZeroUsize,
+    /// Pieces of work that may wait for the writer, and as many for the
+    /// readers; more are answered 503 at once.
+    pub queue_max: NonZeroUsize,
+}
+
 /// `[redis]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisSettings {
-    /// `redis://host:6379/0` (`REDIS_URL`); unset means no seat gate.
+    /// `redis://host:6379/0` (`REDIS_URL`); unset means the gate of the embedded
+    /// store, and no seat gate on PostgreSQL.
     pub url: Option<String>,
     /// The most connections at the same time.
     pub pool_size: NonZeroUsize,
@@ -198,6 +214,15 @@ impl Default for DatabaseSettings {
     }
 }
 
+impl Default for SqliteSettings {
+    fn default() -> Self {
+        Self {
+            readers: at_least_one(4),
+            queue_max: at_least_one(4_096),
+        }
+    }
+}
+
 impl Default for RedisSettings {
     fn default() -> Self {
         Self {
@@ -277,6 +302,16 @@ fn wrong(name: &str, problem: impl Into<String>) -> SettingsError {
 }
 
 impl Settings {
+    /// Settings for a server inside a test: an empty store in memory, a free
+    /// port, one worker thread.
+    pub fn in_memory() -> Self {
+        let mut settings = Self::default();
+        settings.database.url = "sqlite::memory:".to_owned();
+        settings.http.port = 0;
+        settings.http.workers = Some(NonZeroUsize::MIN);
+        settings
+    }
+
     /// Reads the settings of this process: from `file`, or from `utsavam.toml`
     /// if there is one, and from the environment.
     ///

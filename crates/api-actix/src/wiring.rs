@@ -1,12 +1,20 @@
-//! Which adapter stands behind which port, going by the settings.
+//! Which adapter stands behind which port, going by the settings alone.
+//!
+//! | settings | store | seat gate |
+//! |---|---|---|
+//! | nothing | SQLite, a file of this process | in this process |
+//! | `database.url` is PostgreSQL's | PostgreSQL | none: the store decides |
+//! | and `redis.url` | as above | Redis |
+//!
+//! A PostgreSQL that does not answer is a failure, never a reason to fall back.
+
+mod embedded;
+mod postgres;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use adapters_postgres::{
-    ConnectError, Database, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore,
-    PgMaintenance, PgProbe, PgSalesReports, PgSettings, PgUserStore,
-};
+use adapters_embedded::{InProcessSeatGate, SqliteSettings};
+use adapters_postgres::PgSettings;
 use adapters_redis::RedisSeatGate;
 use domain::model::SeatCount;
 use domain::ports::{
@@ -15,11 +23,18 @@ use domain::ports::{
 };
 use domain::rules::BookingPolicy;
 
-use crate::commands::Failure;
+use crate::failure::Failure;
 use crate::settings::Settings;
 
 /// Everything that use cases and handlers need, behind ports.
 pub(crate) struct Services {
+    pub(crate) stores: Stores,
+    pub(crate) gate: Gate,
+    pub(crate) policy: BookingPolicy,
+}
+
+/// Every store port, all on one database.
+pub(crate) struct Stores {
     pub(crate) bookings: Arc<dyn BookingStore>,
     pub(crate) records: Arc<dyn BookingRecords>,
     pub(crate) events: Arc<dyn EventStore>,
@@ -28,127 +43,119 @@ pub(crate) struct Services {
     pub(crate) sales: Arc<dyn SalesReports>,
     pub(crate) demo: Arc<dyn DemoStore>,
     pub(crate) maintenance: Arc<dyn Maintenance>,
-    pub(crate) gate: Arc<dyn SeatGate>,
     /// Without it nothing works.
-    pub(crate) database_probe: Arc<dyn Probe>,
-    /// Without it everything works, slower; `None` when there is no gate.
-    pub(crate) gate_probe: Option<Arc<dyn Probe>>,
-    pub(crate) policy: BookingPolicy,
+    pub(crate) probe: Arc<dyn Probe>,
+    /// Where the data are, for people.
+    pub(crate) place: String,
 }
 
-/// The adapters that the settings ask for, before anything is connected: a
-/// wrong setting is found before a start waits for anybody.
+/// The seat gate.
+pub(crate) struct Gate {
+    pub(crate) port: Arc<dyn SeatGate>,
+    /// Where the gate is elsewhere. Without it everything works, slower.
+    pub(crate) probe: Option<Arc<dyn Probe>>,
+    /// Whether there is anything to keep in step with the store.
+    pub(crate) kept: bool,
+}
+
+/// Whether opening the store may change its schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Schema {
+    /// Bring it to what this version needs.
+    Migrate,
+    /// It must be that already.
+    MustBeCurrent,
+}
+
+/// What was done to the schema, in words.
+pub(crate) struct Opened {
+    pub(crate) services: Services,
+    pub(crate) migration: String,
+}
+
+/// The adapters that the settings ask for, before anything is opened: a wrong
+/// setting is found before a start waits for anybody.
 pub(crate) struct Plan {
-    pub(crate) database: PgSettings,
-    wait: Duration,
-    gate: Arc<dyn SeatGate>,
-    gate_probe: Option<Arc<dyn Probe>>,
+    store: StorePlan,
+    gate: Gate,
     policy: BookingPolicy,
+}
+
+enum StorePlan {
+    Postgres(postgres::Plan),
+    Embedded(SqliteSettings),
 }
 
 impl Plan {
     pub(crate) fn try_new(settings: &Settings) -> Result<Self, Failure> {
-        let (gate, gate_probe) = gate(settings)?;
+        let store = if PgSettings::is_postgres(&settings.database.url) {
+            StorePlan::Postgres(postgres::Plan::new(settings))
+        } else {
+            StorePlan::Embedded(embedded::settings(settings)?)
+        };
+        let gate = gate(settings, &store)?;
         let seats_per_booking_max = SeatCount::try_new(settings.booking.seats_max.into())
             .map_err(|invalid| Failure::new(format!("the setting booking.seats_max {invalid}")))?;
         Ok(Self {
-            database: pg_settings(settings)?,
-            wait: settings.database.wait,
+            store,
             gate,
-            gate_probe,
             policy: BookingPolicy {
                 seats_per_booking_max,
             },
         })
     }
 
-    /// Waits for the database and opens a pool.
-    pub(crate) async fn connect(&self) -> Result<Database, Failure> {
-        Database::connect(&self.database, self.wait)
-            .await
-            .map_err(|error| {
-                Failure::new(match error {
-                    ConnectError::Unreachable(_) => {
-                        format!("{error} (setting database.url, waited {:?})", self.wait)
-                    }
-                    error => format!("the setting database.url {error}"),
-                })
-            })
-    }
-
-    /// Puts the adapters behind their ports.
-    pub(crate) fn services(self, database: Database) -> Services {
-        let events = Arc::new(PgEventStore::new(database.clone()));
-        Services {
-            bookings: Arc::new(PgBookingStore::new(database.clone())),
-            records: Arc::new(PgBookingRecords::new(database.clone())),
-            events: events.clone(),
-            catalogue: events,
-            users: Arc::new(PgUserStore::new(database.clone())),
-            sales: Arc::new(PgSalesReports::new(database.clone())),
-            demo: Arc::new(PgDemoStore::new(database.clone())),
-            maintenance: Arc::new(PgMaintenance::new(database.clone())),
-            database_probe: Arc::new(PgProbe::new(database)),
+    /// Opens the store, waiting for it if need be.
+    pub(crate) async fn open(self, schema: Schema) -> Result<Opened, Failure> {
+        let (stores, migration) = match self.store {
+            StorePlan::Postgres(plan) => plan.open(schema).await?,
+            StorePlan::Embedded(settings) => embedded::open(settings).await?,
+        };
+        let services = Services {
+            stores,
             gate: self.gate,
-            gate_probe: self.gate_probe,
             policy: self.policy,
-        }
+        };
+        Ok(Opened {
+            services,
+            migration,
+        })
     }
 }
 
-/// Services for a command that needs no more than that.
-pub(crate) async fn services(settings: &Settings) -> Result<Services, Failure> {
-    let plan = Plan::try_new(settings)?;
-    let database = plan.connect().await?;
-    Ok(plan.services(database))
-}
-
-fn pg_settings(settings: &Settings) -> Result<PgSettings, Failure> {
-    let database = &settings.database;
-    if database.url.is_empty() {
-        return Err(Failure::new(
-            "the setting database.url (DATABASE_URL) is missing: \
-             give it a URL such as postgres://user:password@host:5432/database",
-        ));
-    }
-    Ok(PgSettings {
-        url: database.url.clone(),
-        pool_size: database.pool_size,
-        acquire_timeout: database.acquire_timeout,
-        connect_timeout: database.connect_timeout,
-        lock_timeout: database.lock_timeout,
-        statement_timeout: database.statement_timeout,
-        keep_keys: settings.idempotency.keep,
-    })
-}
-
-type Gate = (Arc<dyn SeatGate>, Option<Arc<dyn Probe>>);
-
-fn gate(settings: &Settings) -> Result<Gate, Failure> {
+fn gate(settings: &Settings, store: &StorePlan) -> Result<Gate, Failure> {
     let Some(url) = &settings.redis.url else {
-        tracing::info!("no setting redis.url (REDIS_URL): running without a seat gate");
-        return Ok((Arc::new(NoGate), None));
+        return Ok(match store {
+            StorePlan::Embedded(_) => {
+                let port = Arc::new(InProcessSeatGate::new(settings.gate.lease_ttl));
+                Gate {
+                    port,
+                    probe: None,
+                    kept: true,
+                }
+            }
+            // Several processes may share the database: a gate in one of them
+            // would know nothing of what the others sell.
+            StorePlan::Postgres(_) => Gate {
+                port: Arc::new(NoGate),
+                probe: None,
+                kept: false,
+            },
+        });
     };
-    let gate = adapters_redis::GateSettings {
+    let settings = adapters_redis::GateSettings {
         lease_ttl: settings.gate.lease_ttl,
         response_timeout: settings.redis.response_timeout,
         connect_timeout: settings.redis.connect_timeout,
         pool_size: settings.redis.pool_size.get(),
         cool_down: settings.redis.cool_down,
     };
-    let gate = RedisSeatGate::try_new(url, gate)
+    let gate = RedisSeatGate::try_new(url, settings)
         .map_err(|error| Failure::new(format!("the setting redis.url (REDIS_URL): {error}")))?;
     let gate = Arc::new(gate);
-    Ok((gate.clone(), Some(gate)))
-}
-
-/// An error with everything that caused it, in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    Ok(Gate {
+        port: gate.clone(),
+        probe: Some(gate),
+        kept: true,
+    })
 }

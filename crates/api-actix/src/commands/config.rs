@@ -1,8 +1,7 @@
 //! `utsavam config`: prints the settings in force, secrets hidden.
 
+use crate::failure::Failure;
 use crate::settings::Settings;
-
-use super::Failure;
 
 pub(crate) fn print(settings: &Settings) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(&settings.redacted())

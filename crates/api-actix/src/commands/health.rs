@@ -5,9 +5,8 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use crate::failure::Failure;
 use crate::settings::Settings;
-
-use super::Failure;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 

@@ -1,40 +1,11 @@
 //! `utsavam migrate`: brings the database to the schema of this version.
 
-use adapters_postgres::{MigrateError, Migrated, PgSettings};
-
+use crate::failure::Failure;
 use crate::settings::Settings;
-use crate::wiring::Plan;
-
-use super::Failure;
+use crate::wiring::{Plan, Schema};
 
 pub(crate) async fn migrate(settings: Settings) -> Result<(), Failure> {
-    let plan = Plan::try_new(&settings)?;
-    // Waits until the database answers, which migrating itself does not.
-    plan.connect().await?;
-    println!("{}", describe(run(&plan.database).await?));
+    let opened = Plan::try_new(&settings)?.open(Schema::Migrate).await?;
+    println!("{}", opened.migration);
     Ok(())
-}
-
-pub(crate) async fn run(database: &PgSettings) -> Result<Migrated, Failure> {
-    adapters_postgres::migrate(database)
-        .await
-        .map_err(|error| match error {
-            MigrateError::Refused(_) => Failure::new(error.to_string()),
-            error => Failure::new(format!("the database was not migrated: {error}")),
-        })
-}
-
-fn describe(migrated: Migrated) -> String {
-    match migrated {
-        Migrated::Nothing => "the schema is current".to_owned(),
-        Migrated::Applied(1) => "1 migration applied".to_owned(),
-        Migrated::Applied(n) => format!("{n} migrations applied"),
-        Migrated::Adopted {
-            users,
-            events,
-            bookings,
-        } => format!(
-            "database of the Python service taken over: {users} users, {events} events, {bookings} bookings"
-        ),
-    }
 }

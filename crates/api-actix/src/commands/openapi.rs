@@ -2,9 +2,8 @@
 
 use clap::ValueEnum;
 
+use crate::failure::Failure;
 use crate::http::openapi;
-
-use super::Failure;
 
 /// How the description of the interface is written.
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -2,58 +2,33 @@
 
 use std::io::Write;
 
-use crate::app::App;
-use crate::background::Background;
-use crate::http::server;
+use crate::failure::Failure;
+use crate::server::{Server, StoppedBy};
 use crate::settings::{DEFAULT_ADMIN_KEY, Settings};
-use crate::wiring::{Plan, with_causes};
-
-use super::{Failure, migrate};
 
 pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
-    let plan = Plan::try_new(&settings)?;
-    let database = plan.connect().await?;
-    if settings.database.migrate_on_start {
-        migrate::run(&plan.database).await?;
-    }
-    let current = adapters_postgres::schema_is_current(&database)
-        .await
-        .map_err(|error| {
-            Failure::new(format!(
-                "the schema cannot be checked: {}",
-                with_causes(&error)
-            ))
-        })?;
-    if !current {
-        return Err(Failure::new(
-            "the schema of the database is not current: run `utsavam migrate`, \
-             or allow it with the setting database.migrate_on_start=true",
-        ));
-    }
-    let app = App::new(plan.services(database), &settings);
-    let (server, addresses) = server::start(app.clone(), &settings.http).map_err(|error| {
-        let (host, port) = (&settings.http.host, settings.http.port);
-        Failure::new(format!(
-            "cannot listen on {host}:{port} (settings http.host and http.port): {error}"
-        ))
-    })?;
-    if settings.admin.key == DEFAULT_ADMIN_KEY {
+    let default_key = settings.admin.key == DEFAULT_ADMIN_KEY;
+    let server = Server::start_stopped_by(settings, StoppedBy::Signals).await?;
+    announce(&server);
+    if default_key {
         tracing::warn!(
             "the admin key is the default one: set ADMIN_KEY before anybody else can reach this server"
         );
     }
-    let background = Background::start(&app, &settings);
-    announce(&addresses);
-    let outcome = server.await;
-    background.stop().await;
-    outcome.map_err(|error| Failure::new(format!("the server failed: {error}")))
+    server.ended().await
 }
 
-/// Tells on standard output where the server listens, for people and scripts.
-fn announce(addresses: &[std::net::SocketAddr]) {
+/// Tells on standard output where the server listens, for people and, in the
+/// lines that begin with "listening on", for scripts.
+fn announce(server: &Server) {
+    let (url, place) = (server.url(), server.place());
     let mut out = std::io::stdout().lock();
-    for address in addresses {
-        // Whoever started the server may have closed its standard output.
+    // Whoever started the server may have closed its standard output.
+    let _ = writeln!(
+        out,
+        "Utsavam: API {url}, Swagger UI {url}/docs, data in {place}"
+    );
+    for address in server.addresses() {
         let _ = writeln!(out, "listening on http://{address}");
     }
     let _ = out.flush();

@@ -7,6 +7,7 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App as ActixApp, HttpServer, web};
 
 use crate::app::App;
+use crate::server::StoppedBy;
 use crate::settings::HttpSettings;
 
 use super::middleware::{conditional, request_context};
@@ -20,6 +21,7 @@ use super::routes;
 pub(crate) fn start(
     app: App,
     settings: &HttpSettings,
+    stopped_by: StoppedBy,
 ) -> std::io::Result<(Server, Vec<SocketAddr>)> {
     let data = web::Data::new(app);
     let mut server = HttpServer::new(move || {
@@ -37,6 +39,9 @@ pub(crate) fn start(
     .shutdown_timeout(settings.shutdown_timeout.as_secs());
     if let Some(workers) = settings.workers {
         server = server.workers(workers.get());
+    }
+    if stopped_by == StoppedBy::Owner {
+        server = server.disable_signals();
     }
     let server = server.bind((settings.host.as_str(), settings.port))?;
     let addresses = server.addrs();

@@ -71,7 +71,13 @@ pub(crate) async fn change_event(
     let change = body.0.parse()?;
     let event = app
         .run(|services| async move {
-            usecases::change_event(&*services.events, &*services.gate, event_id, change).await
+            usecases::change_event(
+                &*services.stores.events,
+                &*services.gate.port,
+                event_id,
+                change,
+            )
+            .await
         })
         .await??;
     Ok(HttpResponse::Ok().json(EventResponse::from(&event)))

@@ -27,7 +27,7 @@ pub(crate) async fn delete_event(
 ) -> Result<HttpResponse, Problem> {
     let event_id = path_id(&request, "event_id")?;
     app.run(|services| async move {
-        usecases::delete_event(&*services.events, &*services.gate, event_id).await?;
+        usecases::delete_event(&*services.stores.events, &*services.gate.port, event_id).await?;
         // Marking the bookings may take a while and nobody has to wait for it.
         tokio::spawn(async move { do_chore(&services, Chore::FinishDeletions).await });
         Ok::<_, domain::ports::DeleteEventError>(())

@@ -79,6 +79,7 @@ pub(crate) async fn event_bookings(
     let listing = app
         .run(|services| async move {
             services
+                .stores
                 .records
                 .of_event(event_id, paging::to_store(page))
                 .await

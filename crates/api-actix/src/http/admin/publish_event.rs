@@ -68,7 +68,7 @@ pub(crate) async fn publish_event(
     let event = request.0.parse()?;
     let event = app
         .run(|services| async move {
-            usecases::publish_event(&*services.events, &*services.gate, event).await
+            usecases::publish_event(&*services.stores.events, &*services.gate.port, event).await
         })
         .await??;
     Ok(HttpResponse::Created()

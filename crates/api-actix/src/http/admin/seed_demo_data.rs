@@ -31,7 +31,9 @@ pub(crate) struct SeedResponse {
 )]
 pub(crate) async fn seed_demo_data(app: web::Data<App>) -> Result<HttpResponse, Problem> {
     let demo = app
-        .run(|services| async move { usecases::seed_demo(&*services.demo, &*services.gate).await })
+        .run(|services| async move {
+            usecases::seed_demo(&*services.stores.demo, &*services.gate.port).await
+        })
         .await??;
     Ok(HttpResponse::Created().json(SeedResponse {
         users_present_or_created: demo.emails,

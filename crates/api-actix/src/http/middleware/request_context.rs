@@ -12,8 +12,8 @@ use actix_web::{Error, HttpResponse};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::failure::with_causes;
 use crate::http::problem::{MEDIA_TYPE, Problem};
-use crate::wiring::with_causes;
 
 /// Carries the request's id, there and back.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");

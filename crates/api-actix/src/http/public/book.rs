@@ -132,7 +132,7 @@ pub(crate) async fn book(
     let reservation = ReservationId::from_random_bits(Uuid::new_v4().as_u128());
     let booked = app
         .run(|services| async move {
-            let (store, gate) = (&*services.bookings, &*services.gate);
+            let (store, gate) = (&*services.stores.bookings, &*services.gate.port);
             usecases::book(store, gate, &services.policy, reservation, command).await
         })
         .await??;

@@ -68,6 +68,7 @@ pub(crate) async fn booking_history(
     let listing = app
         .run(|services| async move {
             services
+                .stores
                 .records
                 .of_user(user_id, paging::to_store(page))
                 .await

@@ -40,7 +40,7 @@ pub(crate) async fn cancel_booking(
     let booking_id = path_id(&request, "booking_id")?;
     let cancelled = app
         .run(|services| async move {
-            usecases::cancel(&*services.bookings, &*services.gate, booking_id).await
+            usecases::cancel(&*services.stores.bookings, &*services.gate.port, booking_id).await
         })
         .await??;
     Ok(HttpResponse::Ok().json(CancelResponse {

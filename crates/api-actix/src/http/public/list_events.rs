@@ -36,6 +36,7 @@ pub(crate) async fn list_events(
     let listing = app
         .run(|services| async move {
             services
+                .stores
                 .catalogue
                 .list(upcoming_only, paging::to_store(page))
                 .await

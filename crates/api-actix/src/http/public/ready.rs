@@ -60,12 +60,12 @@ pub(crate) async fn ready(app: web::Data<App>) -> Result<HttpResponse, Problem> 
     let (database, redis) = app
         .run(|services| async move {
             let redis = async {
-                match &services.gate_probe {
+                match &services.gate.probe {
                     Some(probe) => state(&**probe).await,
                     None => DependencyState::Off,
                 }
             };
-            futures::join!(state(&*services.database_probe), redis)
+            futures::join!(state(&*services.stores.probe), redis)
         })
         .await?;
     let dependencies = Dependencies { database, redis };

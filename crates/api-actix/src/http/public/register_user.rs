@@ -73,7 +73,7 @@ pub(crate) async fn register_user(
 ) -> Result<HttpResponse, Problem> {
     let user = request.0.parse()?;
     let user = app
-        .run(|services| async move { services.users.register(user).await })
+        .run(|services| async move { services.stores.users.register(user).await })
         .await??;
     Ok(HttpResponse::Created().json(UserResponse::from(user)))
 }

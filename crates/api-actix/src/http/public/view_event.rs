@@ -67,7 +67,7 @@ pub(crate) async fn view_event(
 ) -> Result<HttpResponse, Problem> {
     let event_id = path_id(&request, "event_id")?;
     let event = app
-        .run(|services| async move { services.catalogue.find(event_id).await })
+        .run(|services| async move { services.stores.catalogue.find(event_id).await })
         .await??;
     let body = serde_json::to_vec(&EventResponse::from(&event))
         .map_err(|error| Problem::internal(Box::new(error)))?;

@@ -1,0 +1,142 @@
+//! A whole server in this process: the `utsavam` binary runs one, and so can
+//! the tests of a client.
+
+use std::net::SocketAddr;
+
+use actix_web::dev::ServerHandle;
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::background::Background;
+use crate::failure::Failure;
+use crate::http;
+use crate::settings::Settings;
+use crate::wiring::{Plan, Schema};
+
+/// A running server.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), api_actix::Failure> {
+/// use api_actix::{Server, Settings};
+///
+/// let server = Server::start(Settings::in_memory()).await?;
+/// let url = server.url(); // http://127.0.0.1:49152, or another free port
+/// // … let a client talk to it …
+/// server.stop().await;
+/// # assert!(url.starts_with("http://127.0.0.1:"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropping it stops accepting and leaves the rest to the runtime;
+/// [`stop`](Self::stop) waits for what is under way.
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    place: String,
+    handle: ServerHandle,
+    running: Option<JoinHandle<std::io::Result<()>>>,
+    background: Option<Background>,
+}
+
+/// Who stops a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoppedBy {
+    /// SIGTERM, SIGINT or SIGQUIT.
+    Signals,
+    /// Whoever started it.
+    Owner,
+}
+
+impl Server {
+    /// Opens the store that the settings name, brings its schema to this
+    /// version, and listens. Works on any tokio runtime with PostgreSQL left
+    /// aside, which needs one with several threads for its migrations. Signals
+    /// are left alone.
+    ///
+    /// # Errors
+    /// One sentence that says what is in the way.
+    pub async fn start(settings: Settings) -> Result<Self, Failure> {
+        Self::start_stopped_by(settings, StoppedBy::Owner).await
+    }
+
+    pub(crate) async fn start_stopped_by(
+        settings: Settings,
+        stopped_by: StoppedBy,
+    ) -> Result<Self, Failure> {
+        let schema = match settings.database.migrate_on_start {
+            true => Schema::Migrate,
+            false => Schema::MustBeCurrent,
+        };
+        let services = Plan::try_new(&settings)?.open(schema).await?.services;
+        let place = services.stores.place.clone();
+        let app = App::new(services, &settings);
+        let started = http::server::start(app.clone(), &settings.http, stopped_by);
+        let (server, addresses) = started.map_err(|error| {
+            let (host, port) = (&settings.http.host, settings.http.port);
+            Failure::new(format!(
+                "cannot listen on {host}:{port} (settings http.host and http.port): {error}"
+            ))
+        })?;
+        Ok(Self {
+            addresses,
+            place,
+            handle: server.handle(),
+            running: Some(tokio::spawn(server)),
+            background: Some(Background::start(&app, &settings)),
+        })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The URL of its first address, without a slash at the end.
+    pub fn url(&self) -> String {
+        self.addresses
+            .first()
+            .map(|address| format!("http://{address}"))
+            .unwrap_or_default()
+    }
+
+    /// Where its data are, in words.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Stops accepting, finishes what is under way, and lets go of the store.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+        // An error of the server's end is of no use to whoever ended it.
+        let _ = self.ended().await;
+    }
+
+    /// Waits until the server was stopped and has answered what was under way.
+    pub(crate) async fn ended(mut self) -> Result<(), Failure> {
+        let outcome = match self.running.take() {
+            Some(running) => running.await,
+            None => return Ok(()),
+        };
+        if let Some(background) = self.background.take() {
+            background.stop().await;
+        }
+        match outcome {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failure::new(format!("the server failed: {error}"))),
+            Err(panic) => Err(Failure::new(format!("the server failed: {panic}"))),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            drop(self.handle.stop(false));
+            running.abort();
+        }
+        if let Some(background) = self.background.take() {
+            background.abort();
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The stores on SQLite.
+
+use std::sync::Arc;
+
+use adapters_embedded::{
+    Database, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore,
+    SqliteLocation, SqliteMaintenance, SqliteProbe, SqliteSalesReports, SqliteSettings,
+    SqliteUserStore,
+};
+
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+use super::Stores;
+
+/// Where the data are when nobody says so: below the folder in which the
+/// program was started.
+const DEFAULT_FILE: &str = "utsavam-data/utsavam.db";
+
+pub(super) fn settings(settings: &Settings) -> Result<SqliteSettings, Failure> {
+    let url = match settings.database.url.as_str() {
+        "" => DEFAULT_FILE,
+        url => url,
+    };
+    let location = SqliteLocation::parse(url).map_err(|error| {
+        Failure::new(format!("the setting database.url (DATABASE_URL) {error}"))
+    })?;
+    Ok(SqliteSettings {
+        readers: settings.sqlite.readers,
+        queue_max: settings.sqlite.queue_max,
+        keep_keys: settings.idempotency.keep,
+        ..SqliteSettings::new(location)
+    })
+}
+
+/// Opens the file and brings it to this version's schema. Nobody else has it
+/// open, so there is no version of a schema to be careful of.
+pub(super) async fn open(settings: SqliteSettings) -> Result<(Stores, String), Failure> {
+    let opened = tokio::task::spawn_blocking(move || Database::open(&settings)).await;
+    let database = opened
+        .map_err(|panic| Failure::new(format!("the embedded store failed: {panic}")))?
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let place = match database.path() {
+        Some(path) => format!("the embedded store, {}", path.display()),
+        None => "the embedded store, in memory: gone when this process ends".to_owned(),
+    };
+    Ok((stores(database, place), "the schema is current".to_owned()))
+}
+
+fn stores(database: Database, place: String) -> Stores {
+    let events = Arc::new(SqliteEventStore::new(database.clone()));
+    Stores {
+        bookings: Arc::new(SqliteBookingStore::new(database.clone())),
+        records: Arc::new(SqliteBookingRecords::new(database.clone())),
+        events: events.clone(),
+        catalogue: events,
+        users: Arc::new(SqliteUserStore::new(database.clone())),
+        sales: Arc::new(SqliteSalesReports::new(database.clone())),
+        demo: Arc::new(SqliteDemoStore::new(database.clone())),
+        maintenance: Arc::new(SqliteMaintenance::new(database.clone())),
+        probe: Arc::new(SqliteProbe::new(database)),
+        place,
+    }
+}

@@ -1,0 +1,122 @@
+//! The stores on PostgreSQL.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters_postgres::{
+    ConnectError, Database, MigrateError, Migrated, PgBookingRecords, PgBookingStore, PgDemoStore,
+    PgEventStore, PgMaintenance, PgProbe, PgSalesReports, PgSettings, PgUserStore,
+};
+
+use crate::failure::{Failure, with_causes};
+use crate::redact::redact_url;
+use crate::settings::Settings;
+
+use super::{Schema, Stores};
+
+pub(super) struct Plan {
+    settings: PgSettings,
+    wait: Duration,
+}
+
+impl Plan {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let database = &settings.database;
+        let pg = PgSettings {
+            url: database.url.clone(),
+            pool_size: database.pool_size,
+            acquire_timeout: database.acquire_timeout,
+            connect_timeout: database.connect_timeout,
+            lock_timeout: database.lock_timeout,
+            statement_timeout: database.statement_timeout,
+            keep_keys: settings.idempotency.keep,
+        };
+        Self {
+            settings: pg,
+            wait: database.wait,
+        }
+    }
+
+    /// Waits for the server, sees to the schema, and opens a pool.
+    pub(super) async fn open(self, schema: Schema) -> Result<(Stores, String), Failure> {
+        let database = self.connect().await?;
+        let migrated = match schema {
+            Schema::Migrate => adapters_postgres::migrate(&self.settings)
+                .await
+                .map_err(not_migrated)?,
+            Schema::MustBeCurrent => Migrated::Nothing,
+        };
+        require_current(&database).await?;
+        let place = format!("PostgreSQL at {}", redact_url(&self.settings.url));
+        Ok((stores(database, place), describe(migrated)))
+    }
+
+    async fn connect(&self) -> Result<Database, Failure> {
+        Database::connect(&self.settings, self.wait)
+            .await
+            .map_err(|error| {
+                Failure::new(match error {
+                    ConnectError::Unreachable(_) => {
+                        format!("{error} (setting database.url, waited {:?})", self.wait)
+                    }
+                    error => format!("the setting database.url {error}"),
+                })
+            })
+    }
+}
+
+async fn require_current(database: &Database) -> Result<(), Failure> {
+    let current = adapters_postgres::schema_is_current(database)
+        .await
+        .map_err(|error| {
+            Failure::new(format!(
+                "the schema cannot be checked: {}",
+                with_causes(&error)
+            ))
+        })?;
+    if current {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "the schema of the database is not current: run `utsavam migrate`, \
+         or allow it with the setting database.migrate_on_start=true",
+    ))
+}
+
+fn not_migrated(error: MigrateError) -> Failure {
+    match error {
+        MigrateError::Refused(_) => Failure::new(error.to_string()),
+        error => Failure::new(format!("the database was not migrated: {error}")),
+    }
+}
+
+fn describe(migrated: Migrated) -> String {
+    match migrated {
+        Migrated::Nothing => "the schema is current".to_owned(),
+        Migrated::Applied(1) => "1 migration applied".to_owned(),
+        Migrated::Applied(n) => format!("{n} migrations applied"),
+        Migrated::Adopted {
+            users,
+            events,
+            bookings,
+        } => format!(
+            "database of the Python service taken over: {users} users, {events} events, {bookings} bookings"
+        ),
+    }
+}
+
+fn stores(database: Database, place: String) -> Stores {
+    let events = Arc::new(PgEventStore::new(database.clone()));
+    Stores {
+        bookings: Arc::new(PgBookingStore::new(database.clone())),
+        records: Arc::new(PgBookingRecords::new(database.clone())),
+        events: events.clone(),
+        catalogue: events,
+        users: Arc::new(PgUserStore::new(database.clone())),
+        sales: Arc::new(PgSalesReports::new(database.clone())),
+        demo: Arc::new(PgDemoStore::new(database.clone())),
+        maintenance: Arc::new(PgMaintenance::new(database.clone())),
+        probe: Arc::new(PgProbe::new(database)),
+        place,
+    }
+}
