@@ -6,7 +6,7 @@
 use diesel::connection::LoadConnection;
 use diesel::prelude::*;
 use diesel::query_dsl::LoadQuery;
-use diesel::result::{Error, QueryResult};
+use diesel::result::QueryResult;
 
 /// Declares a statement: its parameters, the types of the columns it returns,
 /// and its text, in which each `?` stands for the next parameter.
@@ -53,29 +53,26 @@ macro_rules! prepared {
 
 pub(crate) use prepared;
 
-/// Runs a statement that returns at most one row, to its end.
+/// Runs a statement that returns a row or none.
 ///
-/// Never `get_result`: it stops at the first row, and SQLite checks foreign
-/// keys at the end of a statement. A row of an INSERT … RETURNING that breaks
-/// one would be given out, and the row itself silently taken back.
+/// What an INSERT … RETURNING gives out is good although nobody asks for the
+/// end of the statement: SQLite has checked the foreign keys before.
 pub(crate) fn at_most_one<'q, Q, R, C>(connection: &mut C, query: Q) -> QueryResult<Option<R>>
 where
     C: LoadConnection,
     Q: LoadQuery<'q, C, R> + RunQueryDsl<C>,
 {
-    let rows: Vec<R> = query.load(connection)?;
-    debug_assert!(rows.len() <= 1, "more than one row");
-    Ok(rows.into_iter().next())
+    query.get_result(connection).optional()
 }
 
 /// As [`at_most_one`], for a statement that always returns a row.
 ///
 /// # Errors
-/// [`Error::NotFound`] if it did not.
+/// [`NotFound`](diesel::result::Error::NotFound) if it did not.
 pub(crate) fn exactly_one<'q, Q, R, C>(connection: &mut C, query: Q) -> QueryResult<R>
 where
     C: LoadConnection,
     Q: LoadQuery<'q, C, R> + RunQueryDsl<C>,
 {
-    at_most_one(connection, query)?.ok_or(Error::NotFound)
+    query.get_result(connection)
 }

@@ -1,6 +1,7 @@
 //! The pool, and how a piece of work gets a connection and a transaction.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bb8::ErrorSink;
@@ -13,7 +14,7 @@ use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager
 use domain::ports::StoreError;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::connect::{self, ConnectError, PgSettings};
 use crate::error;
@@ -25,6 +26,10 @@ use crate::error;
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
+    /// Transactions under way. Fewer than there are connections: those that wait
+    /// for the lock of a popular event must not keep everybody else from reading.
+    transactions: Arc<Semaphore>,
+    acquire_timeout: Duration,
     /// Why a connection could not be opened, the last time that happened.
     failures: watch::Receiver<Option<String>>,
     pub(crate) keep_keys: Duration,
@@ -70,9 +75,18 @@ impl Database {
     fn try_new(settings: &PgSettings) -> Result<Self, ConnectError> {
         let config = connect::session_config(settings)?;
         let mut manager = ManagerConfig::<AsyncPgConnection>::default();
+        let lost = Arc::new(AtomicBool::new(false));
+        let found = lost.clone();
         manager.custom_setup = Box::new(move |_url| {
-            let config = config.clone();
-            async move { connect::connect(&config).await }.boxed()
+            let (config, found) = (config.clone(), found.clone());
+            async move {
+                let connection = connect::connect(&config).await?;
+                if found.swap(false, Ordering::Relaxed) {
+                    tracing::info!("PostgreSQL is back");
+                }
+                Ok(connection)
+            }
+            .boxed()
         });
         // A connection whose server has gone is known as closed without asking
         // it anything, so a checkout costs no round trip.
@@ -91,10 +105,16 @@ impl Database {
             .max_size(settings.pool_size)
             .connection_timeout(settings.acquire_timeout)
             .retry_connection(false)
-            .error_sink(Box::new(FailureSink(Arc::new(sink))))
+            .error_sink(Box::new(FailureSink {
+                waiters: Arc::new(sink),
+                lost,
+            }))
             .build_unchecked(manager);
+        let transactions_max = (settings.pool_size - settings.pool_size / 4).max(1);
         Ok(Self {
             pool,
+            transactions: Arc::new(Semaphore::new(transactions_max as usize)),
+            acquire_timeout: settings.acquire_timeout,
             failures,
             keep_keys: settings.keep_keys,
         })
@@ -118,6 +138,17 @@ impl Database {
                     }
                 }
             }
+        }
+    }
+
+    /// Waits for a transaction's turn, in the order of arrival.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let waiting = self.transactions.clone().acquire_owned();
+        match tokio::time::timeout(self.acquire_timeout, waiting).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(StoreError::Busy(
+                "too many transactions are under way".into(),
+            )),
         }
     }
 
@@ -149,6 +180,7 @@ impl Database {
     {
         let database = self.clone();
         run_to_the_end(async move {
+            let _turn = database.turn().await?;
             let mut pooled = database.checkout().await?;
             let connection: &mut AsyncPgConnection = &mut pooled;
             AnsiTransactionManager::begin_transaction(connection)
@@ -187,14 +219,22 @@ impl Database {
 
 /// Tells whoever waits for a connection that one could not be opened.
 #[derive(Debug, Clone)]
-struct FailureSink(Arc<watch::Sender<Option<String>>>);
+struct FailureSink {
+    waiters: Arc<watch::Sender<Option<String>>>,
+    lost: Arc<AtomicBool>,
+}
 
 impl ErrorSink<PoolError> for FailureSink {
     fn sink(&self, error: PoolError) {
         // A pooled connection that turned out to be closed is replaced; that
         // alone does not mean that the server is gone.
         if let PoolError::ConnectionError(error) = error {
-            self.0.send_replace(Some(connect::describe(&error)));
+            let reason = connect::describe(&error);
+            // Once, not for every buyer who asks.
+            if !self.lost.swap(true, Ordering::Relaxed) {
+                tracing::warn!(reason, "PostgreSQL cannot be reached");
+            }
+            self.waiters.send_replace(Some(reason));
         }
     }
 

@@ -3,12 +3,11 @@
 use diesel::result::{DatabaseErrorKind, Error};
 use domain::ports::StoreError;
 
-/// PostgreSQL's texts for having waited too long, for breaking a circle of
+/// PostgreSQL's texts for having waited too long or been told to stop, for breaking a circle of
 /// waiting, and for stopping or starting. The driver keeps the error's code to
 /// itself, and these texts are not translated unless `lc_messages` says so.
-const BUSY: [&str; 4] = [
-    "lock timeout",
-    "statement timeout",
+const BUSY: [&str; 3] = [
+    "canceling statement",
     "deadlock detected",
     "too many clients",
 ];

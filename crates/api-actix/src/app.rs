@@ -53,11 +53,26 @@ impl App {
             return Err(Problem::overloaded());
         };
         let work = work(self.services.clone());
-        let task = self.main_runtime.spawn(async move {
+        self.run_unlimited(|_| async move {
             let outcome = work.await;
             drop(permit);
             outcome
-        });
+        })
+        .await
+    }
+
+    /// As [`run`](Self::run), however much is under way: for the question
+    /// whether this process is fit to serve.
+    ///
+    /// # Errors
+    /// The work panicked.
+    pub(crate) async fn run_unlimited<T, W, F>(&self, work: W) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        W: FnOnce(Arc<Services>) -> F,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let task = self.main_runtime.spawn(work(self.services.clone()));
         task.await
             .map_err(|panic| Problem::internal(Box::new(panic)))
     }

@@ -8,7 +8,7 @@ pub(crate) mod reconcile;
 pub(crate) mod seed_demo;
 pub(crate) mod serve;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 
@@ -37,4 +37,10 @@ pub(crate) fn start_logging(settings: &Settings) -> Result<(), Failure> {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     Ok(())
+}
+
+/// Writes an answer to standard output, which may be closed or full.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{text}")
+        .map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))
 }

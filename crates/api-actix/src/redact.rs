@@ -9,19 +9,20 @@ pub(crate) fn redact_url(url: &str) -> String {
             "***".to_owned()
         };
     };
-    let (rest, query) = match rest.split_once('?') {
-        Some((rest, query)) => (rest, format!("?{}", redact_query(query))),
-        None => (rest, String::new()),
+    // Up to the last @: a password may hold a ?, / or @ that nobody has escaped.
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((user, rest)) => (Some(user), rest),
+        None => (None, rest),
     };
-    // Up to the last @: a password may hold an @ or / that nobody has escaped.
-    let rest = match rest.rsplit_once('@') {
-        Some((user, host)) => match user.split_once(':') {
-            Some((user, _)) => format!("{user}:***@{host}"),
-            None => format!("{user}@{host}"),
-        },
-        None => rest.to_owned(),
+    let user = match user.map(|user| user.split_once(':').unwrap_or((user, ""))) {
+        Some((user, "")) => format!("{user}@"),
+        Some((user, _)) => format!("{user}:***@"),
+        None => String::new(),
     };
-    format!("{scheme}://{rest}{query}")
+    match rest.split_once('?') {
+        Some((rest, query)) => format!("{scheme}://{user}{rest}?{}", redact_query(query)),
+        None => format!("{scheme}://{user}{rest}"),
+    }
 }
 
 fn redact_query(query: &str) -> String {
@@ -48,6 +49,9 @@ mod tests {
                 "postgres://h/d?user=u&password=secret",
                 "postgres://h/d?user=u&password=***",
             ),
+            ("postgres://u:sec?ret@h/d", "postgres://u:***@h/d"),
+            ("redis://:sec?ret@h:6379/0", "redis://:***@h:6379/0"),
+            ("postgres://u@h/d", "postgres://u@h/d"),
             ("redis://:secret@h:6379/0", "redis://:***@h:6379/0"),
             ("redis://h:6379", "redis://h:6379"),
             ("secret", "***"),

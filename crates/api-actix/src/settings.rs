@@ -206,7 +206,7 @@ impl Default for DatabaseSettings {
             pool_size: 16,
             acquire_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
-            lock_timeout: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(15),
             wait: Duration::from_secs(5),
             migrate_on_start: true,
@@ -325,7 +325,7 @@ impl Settings {
         };
         let settings = config::Config::builder()
             .add_source(file)
-            .add_source(well_known())
+            .add_source(well_known()?)
             .add_source(
                 Environment::with_prefix("UTSAVAM")
                     .prefix_separator("__")
@@ -333,7 +333,7 @@ impl Settings {
                     .ignore_empty(true),
             )
             .build()
-            .map_err(|error| SettingsError::Unreadable(error.to_string()))?;
+            .map_err(|error| unreadable_source(&error))?;
         let settings: Self = serde_path_to_error::deserialize(settings).map_err(|error| {
             let path = error.path().to_string();
             unreadable(&path, &error.into_inner())
@@ -343,16 +343,12 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), SettingsError> {
-        if self.database.pool_size == 0 {
-            return Err(wrong("database.pool_size", "must be at least 1"));
-        }
+        self.check_numbers()?;
         SeatCount::try_new(self.booking.seats_max.into())
             .map_err(|invalid| wrong("booking.seats_max", invalid.to_string()))?;
-        if self.idempotency.keep < DAY {
-            return Err(wrong(
-                "idempotency.keep",
-                "must be at least 24h: clients rely on that",
-            ));
+        if !(DAY..=3_650 * DAY).contains(&self.idempotency.keep) {
+            let problem = "must be between 24h, which clients rely on, and 3650days";
+            return Err(wrong("idempotency.keep", problem));
         }
         let key = &self.admin.key;
         if key.is_empty() || key.trim() != key || key.chars().any(char::is_control) {
@@ -360,16 +356,24 @@ impl Settings {
                            no control characters, no white space around it";
             return Err(wrong("admin.key", problem));
         }
-        if self.gate.lease_ttl <= self.database.statement_timeout {
+        let booking = self.database.acquire_timeout + 2 * self.database.statement_timeout;
+        if self.gate.lease_ttl <= booking {
             return Err(wrong(
                 "gate.lease_ttl",
-                "must be longer than database.statement_timeout: a lease must outlive its booking",
+                "must be longer than database.acquire_timeout and twice \
+                 database.statement_timeout: a lease must outlive its booking",
             ));
         }
+        self.check_waits()
+    }
+
+    fn check_waits(&self) -> Result<(), SettingsError> {
         const HOUR: Duration = Duration::from_secs(60 * 60);
         let waits = [
             ("http.body_timeout", self.http.body_timeout),
             ("http.head_timeout", self.http.head_timeout),
+            ("http.keep_alive", self.http.keep_alive),
+            ("http.shutdown_timeout", self.http.shutdown_timeout),
             ("database.acquire_timeout", self.database.acquire_timeout),
             ("database.connect_timeout", self.database.connect_timeout),
             ("database.lock_timeout", self.database.lock_timeout),
@@ -377,6 +381,7 @@ impl Settings {
                 "database.statement_timeout",
                 self.database.statement_timeout,
             ),
+            ("database.wait", self.database.wait),
             ("redis.response_timeout", self.redis.response_timeout),
             ("redis.connect_timeout", self.redis.connect_timeout),
             ("redis.cool_down", self.redis.cool_down),
@@ -386,6 +391,41 @@ impl Settings {
         for (name, wait) in waits {
             if !(Duration::from_millis(1)..=HOUR).contains(&wait) {
                 return Err(wrong(name, "must be between 1ms and 1h"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every number has an end, far from what anybody needs and near enough
+    /// that it can be had.
+    fn check_numbers(&self) -> Result<(), SettingsError> {
+        let workers = self.http.workers.unwrap_or(NonZeroUsize::MIN);
+        let database_pool = usize::try_from(self.database.pool_size).unwrap_or(usize::MAX);
+        let numbers = [
+            ("http.workers", workers.get(), 512),
+            (
+                "http.connections_per_worker_max",
+                self.http.connections_per_worker_max.get(),
+                1_000_000,
+            ),
+            (
+                "http.in_flight_max",
+                self.http.in_flight_max.get(),
+                1_000_000,
+            ),
+            (
+                "http.body_bytes_max",
+                self.http.body_bytes_max.get(),
+                16 * 1024 * 1024,
+            ),
+            ("database.pool_size", database_pool, 10_000),
+            ("sqlite.readers", self.sqlite.readers.get(), 64),
+            ("sqlite.queue_max", self.sqlite.queue_max.get(), 1_000_000),
+            ("redis.pool_size", self.redis.pool_size.get(), 10_000),
+        ];
+        for (name, number, most) in numbers {
+            if !(1..=most).contains(&number) {
+                return Err(wrong(name, format!("must be between 1 and {most}")));
             }
         }
         Ok(())
@@ -402,7 +442,7 @@ impl Settings {
 }
 
 /// The variables that operators of the older service already set.
-fn well_known() -> Environment {
+fn well_known() -> Result<Environment, SettingsError> {
     const NAMES: [(&str, &str); 5] = [
         ("DATABASE_URL", "database.url"),
         ("REDIS_URL", "redis.url"),
@@ -410,12 +450,35 @@ fn well_known() -> Environment {
         ("HOST", "http.host"),
         ("PORT", "http.port"),
     ];
-    let given = NAMES
-        .into_iter()
-        .filter_map(|(variable, name)| Some((name.to_owned(), std::env::var(variable).ok()?)));
-    Environment::default()
-        .ignore_empty(true)
-        .source(Some(given.collect()))
+    let mut given = config::Map::new();
+    for (variable, name) in NAMES {
+        if let Some(value) = std::env::var_os(variable) {
+            let value = value.into_string().map_err(|_| wrong(name, NOT_UNICODE))?;
+            given.insert(name.to_owned(), value);
+        }
+    }
+    let own = std::env::vars_os().find(|(name, value)| {
+        name.to_string_lossy().starts_with("UTSAVAM__") && value.to_str().is_none()
+    });
+    match own {
+        Some((name, _)) => Err(wrong(&name.to_string_lossy(), NOT_UNICODE)),
+        None => Ok(Environment::default()
+            .ignore_empty(true)
+            .source(Some(given))),
+    }
+}
+
+const NOT_UNICODE: &str = "has a value that is not Unicode text";
+
+/// What is wrong with a source, without its text: that may hold a secret.
+fn unreadable_source(error: &config::ConfigError) -> SettingsError {
+    let text = error.to_string();
+    let place = text.lines().find_map(|line| {
+        let (_, place) = line.split_once("TOML parse error at ")?;
+        Some(format!("the file is not TOML at {place}"))
+    });
+    let text = place.unwrap_or_else(|| text.lines().next().unwrap_or_default().to_owned());
+    SettingsError::Unreadable(text)
 }
 
 /// Says which setting is wrong, and does not repeat its value: it may be a secret.

@@ -168,7 +168,10 @@ async fn keep(
         Ok(Err(error)) => Err(error.into_panic()),
         Err(_) => {
             abort.abort();
-            Err(Box::new(format!("no end within {TIME_MAX:?}")))
+            // What is resumed as a panic is not shown again.
+            let message = format!("no end within {TIME_MAX:?}");
+            eprintln!("{message}");
+            Err(Box::new(message))
         }
     }
 }

@@ -93,9 +93,11 @@ prepared!(
 );
 
 prepared!(
-    /// One confirmed booking of the event fewer.
+    /// One confirmed booking of the event fewer; a booking that somebody
+    /// inserted by hand was never counted.
     UncountBooking { event_id: i64 as BigInt } -> (BigInt,),
-    "UPDATE event_sales SET confirmed_bookings = confirmed_bookings - 1 WHERE event_id = ?"
+    "UPDATE event_sales SET confirmed_bookings = greatest(confirmed_bookings - 1, 0)
+     WHERE event_id = ?"
 );
 
 prepared!(
@@ -371,14 +373,14 @@ async fn give_back(
     };
     let count = UncountBooking { event_id };
     let total = AddToTotal { bookings: -1 };
-    let changed = futures::try_join!(
+    let (marked, given, _, totalled) = futures::try_join!(
         mark.execute(&mut &*connection),
         give.execute(&mut &*connection),
         count.execute(&mut &*connection),
         total.execute(&mut &*connection),
     )
     .map_err(before_commit)?;
-    if changed != (1, 1, 1, 1) {
+    if (marked, given, totalled) != (1, 1, 1) {
         return Err(defect(format!(
             "cancelling booking {booking_id} changed other rows"
         )));

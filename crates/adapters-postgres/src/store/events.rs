@@ -173,6 +173,12 @@ impl EventStore for PgEventStore {
     }
 }
 
+diesel::define_sql_function! {
+    /// The time right now; `now()` is when the transaction began, which may be
+    /// before the change that it waited for.
+    fn clock_timestamp() -> Timestamptz;
+}
+
 async fn lock(
     connection: &mut AsyncPgConnection,
     event_id: EventId,
@@ -197,7 +203,7 @@ async fn write(connection: &mut AsyncPgConnection, event: &Event) -> Result<(), 
             events::capacity.eq(column(event.capacity().get())?),
             events::seats_available.eq(column(event.seats_available().get())?),
             events::version.eq(events::version + 1),
-            events::updated_at.eq(diesel::dsl::now),
+            events::updated_at.eq(clock_timestamp()),
         ))
         .execute(connection)
         .await
@@ -215,18 +221,12 @@ async fn hide(connection: &mut AsyncPgConnection, event_id: EventId) -> QueryRes
         .get_result(connection)
         .await
         .optional()?;
-    let confirmed_bookings = confirmed_bookings.unwrap_or(0);
-    if confirmed_bookings > 0 {
-        diesel::insert_into(deletions_pending::table)
-            .values(deletions_pending::event_id.eq(event_id))
-            .execute(connection)
-            .await?;
-        AddToTotal {
-            bookings: -confirmed_bookings,
-        }
+    diesel::insert_into(deletions_pending::table)
+        .values(deletions_pending::event_id.eq(event_id))
         .execute(connection)
         .await?;
-    }
+    let bookings = -confirmed_bookings.unwrap_or(0);
+    AddToTotal { bookings }.execute(connection).await?;
     Ok(())
 }
 

@@ -6,6 +6,5 @@ use crate::settings::Settings;
 pub(crate) fn print(settings: &Settings) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(&settings.redacted())
         .map_err(|error| Failure::new(format!("cannot show the settings: {error}")))?;
-    println!("{text}");
-    Ok(())
+    super::print(&text)
 }

@@ -22,6 +22,5 @@ pub(crate) fn print(format: Format) -> Result<(), Failure> {
     };
     let text =
         text.map_err(|error| Failure::new(format!("cannot write the description: {error}")))?;
-    println!("{}", text.trim_end());
-    Ok(())
+    super::print(text.trim_end())
 }

@@ -1,10 +1,14 @@
 //! The description of the interface. Each handler describes itself; what all
 //! of them share is added here: invalid input, limits, trouble and the key.
 
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, SecurityRequirement};
+use utoipa::openapi::{
+    ContentBuilder, Object, OpenApi as Document, Ref, RefOr, SecurityRequirement,
+};
 use utoipa::{Modify, OpenApi};
 
 use super::middleware::require_admin;
@@ -126,6 +130,11 @@ fn add_shared_responses(operation: &mut Operation) {
     }
     add(
         operation,
+        406,
+        "None of the content codings in Accept-Encoding can be had (`not_acceptable`)",
+    );
+    add(
+        operation,
         500,
         "A defect; the log has more under the request's id (`internal`)",
     );
@@ -139,13 +148,51 @@ fn add_shared_responses(operation: &mut Operation) {
 fn add(operation: &mut Operation, status: u16, description: &str) {
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name("Problem")))
+        .example(Some(example(status, description)))
         .build();
-    let response = ResponseBuilder::new()
+    let mut response = ResponseBuilder::new()
         .description(description)
         .content(MEDIA_TYPE, content);
+    for (name, description) in headers_of(status) {
+        let header = HeaderBuilder::new()
+            .schema(Some(Object::with_type(Type::String)))
+            .description(Some(*description))
+            .build();
+        response = response.header(*name, header);
+    }
     operation
         .responses
         .responses
         .entry(status.to_string())
         .or_insert_with(|| RefOr::T(response.build()));
+}
+
+/// The headers that a status brings along.
+fn headers_of(status: u16) -> &'static [(&'static str, &'static str)] {
+    match status {
+        401 => &[("WWW-Authenticate", "How to authenticate")],
+        503 => &[(
+            "Retry-After",
+            "Seconds after which trying again makes sense",
+        )],
+        _ => &[],
+    }
+}
+
+/// A problem with the code that the description names first.
+fn example(status: u16, description: &str) -> serde_json::Value {
+    let code = description.split('`').nth(1).unwrap_or("internal");
+    let mut problem = serde_json::json!({
+        "type": format!("urn:utsavam:problem:{code}"),
+        "title": code.replace('_', " "),
+        "status": status,
+        "detail": description.split(" (`").next().unwrap_or(description),
+        "code": code,
+        "request_id": "7f9c0f9e3c8f4a0e9d5a1f0a6d3b2c11",
+    });
+    if code == "invalid_input" {
+        problem["errors"] =
+            serde_json::json!([{"field": "limit", "message": "must be between 1 and 100"}]);
+    }
+    problem
 }

@@ -54,6 +54,10 @@ pub(crate) struct ProblemBody {
     pub(crate) errors: Vec<FieldError>,
 }
 
+/// Marks an error response whose handler wrote the body itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written;
+
 /// An error on its way to the client. What the client must not see stays in
 /// `cause`, for the log.
 #[derive(Debug, Clone)]

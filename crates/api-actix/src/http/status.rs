@@ -183,6 +183,17 @@ pub(crate) fn unsupported_media_type() -> Problem {
     )
 }
 
+/// The body is compressed.
+pub(crate) fn unsupported_content_coding() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "Unsupported media type",
+        "the body must not be compressed: the header Content-Encoding must be absent or identity",
+    )
+    .with_header("Accept-Encoding", "identity")
+}
+
 /// The body is not JSON by its text.
 pub(crate) fn malformed_json(detail: String) -> Problem {
     Problem::new(

@@ -20,7 +20,14 @@ const DEFAULT_FILE: &str = "utsavam-data/utsavam.db";
 pub(super) fn settings(settings: &Settings) -> Result<SqliteSettings, Failure> {
     let url = match settings.database.url.as_str() {
         "" => DEFAULT_FILE,
-        url => url,
+        url if url.starts_with("sqlite:") => url,
+        // A misspelt URL must not start a server on an empty store of its own.
+        _ => {
+            return Err(Failure::new(
+                "the setting database.url (DATABASE_URL) must begin with postgres:// or sqlite://, \
+                 or be sqlite::memory:, or be absent for the embedded store",
+            ));
+        }
     };
     let location = SqliteLocation::parse(url).map_err(|error| {
         Failure::new(format!("the setting database.url (DATABASE_URL) {error}"))

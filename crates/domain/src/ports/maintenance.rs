@@ -11,7 +11,8 @@ use super::StoreError;
 #[async_trait]
 pub trait Maintenance: Send + Sync {
     /// Marks bookings of deleted events as cancelled, as they already read.
-    /// Returns how many were marked.
+    /// Returns 0 when nothing is left to do, otherwise how many were marked, and
+    /// 1 at least.
     ///
     /// # Errors
     /// Only trouble in the store.

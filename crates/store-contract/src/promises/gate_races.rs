@@ -185,7 +185,11 @@ async fn apply(bench: &GateBench, expected: &mut Expected, what: u32, number: u1
             bench.release(number).await;
         }
         75..82 => {
-            let count = if what % 2 == 0 { count } else { -count };
+            let count = if what.is_multiple_of(2) {
+                count
+            } else {
+                -count
+            };
             expected.tokens = expected.tokens.map(|tokens| tokens + count);
             bench.adjust(count).await;
         }

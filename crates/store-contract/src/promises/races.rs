@@ -193,7 +193,7 @@ async fn trade(
                 BookError::NotEnoughSeats { .. } | BookError::EventNotFound(_)
             ),
         }
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             let resized = bench.resize(event, 5 + turn * 5).await;
             assert_matches!(
                 resized,

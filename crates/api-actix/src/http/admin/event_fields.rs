@@ -3,12 +3,17 @@
 use chrono::{DateTime, Datelike, Utc};
 use domain::model::Invalid;
 
-/// A point in time by RFC 3339, with its offset. In UTC it must be within the
-/// years that RFC 3339 can write: an offset may shift it out of them.
+const YEARS: &str = "must be between the years 0000 and 9999 in UTC";
+
+/// A point in time by RFC 3339, with its offset, to the microsecond as the
+/// stores keep it. In UTC it must be within the years that RFC 3339 can write:
+/// an offset or a leap second may shift it out of them.
 pub(super) fn parse_time(text: &str) -> Result<DateTime<Utc>, Invalid> {
     let time = DateTime::parse_from_rfc3339(text)
         .map_err(|_| Invalid::new("must be a time with an offset such as 2026-12-24T18:00:00Z"))?;
-    let time = time.to_utc();
+    // By way of a count, which knows no leap seconds: 23:59:60 is the next day.
+    let time = DateTime::from_timestamp_micros(time.timestamp_micros());
+    let time: DateTime<Utc> = time.ok_or_else(|| Invalid::new(YEARS))?;
     if !(0..=9999).contains(&time.year()) {
         return Err(Invalid::new(
             "must be between the years 0000 and 9999 in UTC",
@@ -37,9 +42,16 @@ mod tests {
             "tomorrow",
             "9999-12-31T23:59:59-01:00",
             "0000-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:60Z",
             "2026-13-01T00:00:00Z",
         ] {
             assert!(parse_time(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn finer_than_a_microsecond_is_cut_off() {
+        let time = parse_time("2026-12-24T18:00:00.123456789Z").expect("a time");
+        assert_eq!(time.timestamp_subsec_nanos(), 123_456_000);
     }
 }

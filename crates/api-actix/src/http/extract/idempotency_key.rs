@@ -34,7 +34,7 @@ impl IdempotencyHeader {
 /// The draft says a quoted string (RFC 8941: with `\"` and `\\`), many clients
 /// send the bare value; both are the same key.
 fn parse(text: &str) -> Result<IdempotencyKey, Invalid> {
-    let text = text.trim();
+    let text = text.trim_matches([' ', '\t']);
     match text.strip_prefix('"') {
         None => IdempotencyKey::parse(text),
         Some(rest) => IdempotencyKey::parse(&unquote(rest)?),

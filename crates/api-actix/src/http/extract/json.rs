@@ -1,6 +1,6 @@
 //! JSON bodies: read within limits of size and time, then parsed strictly.
 
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{self, BytesMut};
 use actix_web::{FromRequest, HttpRequest, dev};
 use futures::StreamExt;
@@ -10,7 +10,10 @@ use serde_json::error::Category;
 
 use crate::app::App;
 use crate::http::problem::Problem;
-use crate::http::status::{body_too_large, body_too_slow, malformed_json, unsupported_media_type};
+use crate::http::status::{
+    body_too_large, body_too_slow, malformed_json, unsupported_content_coding,
+    unsupported_media_type,
+};
 use crate::settings::HttpSettings;
 
 /// A request body that is JSON and has the members of `T`, no others.
@@ -29,6 +32,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
             let body = read(&request, payload, &app.limits).await?;
             if !is_json(&request) {
                 return Err(unsupported_media_type());
+            }
+            if is_encoded(&request) {
+                return Err(unsupported_content_coding());
             }
             parse(&body).map(Self)
         })
@@ -49,6 +55,12 @@ fn is_json(request: &HttpRequest) -> bool {
     let essence = essence.to_ascii_lowercase();
     essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Bodies are small: nobody needs to compress them, and nobody can send a bomb.
+fn is_encoded(request: &HttpRequest) -> bool {
+    let coding = request.headers().get(CONTENT_ENCODING);
+    coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// A body that is too long is read on and thrown away up to this many times

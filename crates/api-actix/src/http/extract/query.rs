@@ -54,7 +54,7 @@ impl Query {
         let limit = self
             .parameters
             .remove("limit")
-            .map(|text| PageLimit::try_new(text.parse().unwrap_or(-1)));
+            .map(|text| PageLimit::try_new(digits(&text).unwrap_or(-1)));
         let limit = self
             .fields
             .take_option("limit", limit)
@@ -70,4 +70,10 @@ impl Query {
         }
         self.fields.finish(Some(Page { limit, after }))
     }
+}
+
+/// Rust's parser would take a plus sign.
+fn digits(text: &str) -> Option<i64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
 }

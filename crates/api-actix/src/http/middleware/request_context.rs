@@ -4,16 +4,14 @@
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TryIntoHeaderPair,
-};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TryIntoHeaderPair};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::failure::with_causes;
-use crate::http::problem::{MEDIA_TYPE, Problem};
+use crate::http::problem::{MEDIA_TYPE, Problem, Written};
 
 /// Carries the request's id, there and back.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,12 +61,10 @@ fn render<B: MessageBody>(
         return response.map_into_left_body();
     }
     let carried = response.response().extensions().get::<Problem>().cloned();
-    let problem = match carried {
-        Some(problem) => problem,
-        // A handler that writes an error's body itself says what it means.
-        None if is_json(response.headers()) => return response.map_into_left_body(),
-        None => Problem::of_status(status),
-    };
+    if response.response().extensions().contains::<Written>() {
+        return response.map_into_left_body();
+    }
+    let problem = carried.unwrap_or_else(|| Problem::of_status(status));
     log(&problem);
     let (request, response) = response.into_parts();
     let mut rendered = HttpResponse::build(problem.status);
@@ -85,18 +81,14 @@ fn render<B: MessageBody>(
     ServiceResponse::new(request, rendered.body(body)).map_into_right_body()
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes() == b"application/json")
-}
-
-/// A 5xx is logged here, once, with what the client is not told.
+/// A 5xx is logged here, once, with what the client is not told. Being busy or
+/// cut off is not worth a line for every buyer: whoever lost the connection
+/// says so when it happens.
 fn log(problem: &Problem) {
     let cause = problem.cause.lock().ok().and_then(|mut cause| cause.take());
     let cause = cause.map(|cause| with_causes(&*cause));
     match problem.status {
-        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(cause, "{problem}"),
+        StatusCode::SERVICE_UNAVAILABLE => tracing::debug!(cause, "{problem}"),
         status if status.is_server_error() => tracing::error!(cause, "{problem}"),
         _ => {}
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, Written};
 
 /// How long a dependency may take to answer before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -58,7 +58,7 @@ pub(crate) struct Dependencies {
 )]
 pub(crate) async fn ready(app: web::Data<App>) -> Result<HttpResponse, Problem> {
     let (database, redis) = app
-        .run(|services| async move {
+        .run_unlimited(|services| async move {
             let redis = async {
                 match &services.gate.probe {
                     Some(probe) => state(&**probe).await,
@@ -83,9 +83,12 @@ pub(crate) async fn ready(app: web::Data<App>) -> Result<HttpResponse, Problem> 
                 status: "unavailable",
                 dependencies,
             };
-            HttpResponse::ServiceUnavailable()
+            // Not a problem, but the same shape as when it is ready.
+            let mut response = HttpResponse::ServiceUnavailable()
                 .insert_header(("Retry-After", "1"))
-                .json(response)
+                .json(response);
+            response.extensions_mut().insert(Written);
+            response
         }
     })
 }
