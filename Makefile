@@ -12,7 +12,7 @@ REQUESTS ?= 50
 CONCURRENCY ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint fmt concurrency docs migration compose-up compose-down clean-services
+.PHONY: help build run run-postgres test lint fmt concurrency docs migration compose-up compose-down clean-services
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -20,7 +20,11 @@ help: ## List the targets
 build: ## Build everything, for debugging
 	$(CARGO) build --workspace
 
-run: ## Serve on 127.0.0.1:8000 with demo data; brings its own PostgreSQL and Redis
+run: ## Serve on 127.0.0.1:8000 with demo data; needs nothing else, data in ./utsavam-data
+	$(CARGO) build --release --bin utsavam
+	deploy/with-env.sh deploy/run-dev.sh $(TARGET_DIR)/release/utsavam
+
+run-postgres: ## The same on a PostgreSQL and a Redis that it brings along
 	$(CARGO) build --release --bin utsavam
 	deploy/services.sh with dev -- deploy/run-dev.sh $(TARGET_DIR)/release/utsavam
 

@@ -12,7 +12,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     announce(&server);
     if default_key {
         tracing::warn!(
-            "the admin key is the default one: set ADMIN_KEY before anybody else can reach this server"
+            "the admin key is the default one, {DEFAULT_ADMIN_KEY}: \
+             set ADMIN_KEY before anybody else can reach this server"
         );
     }
     server.ended().await
