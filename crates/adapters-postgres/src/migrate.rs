@@ -6,6 +6,7 @@
 
 mod adopt;
 mod legacy;
+mod privileges;
 
 use std::collections::HashSet;
 
@@ -71,6 +72,9 @@ pub enum MigrateError {
     /// The database holds something that cannot be taken over. Nothing was changed.
     #[error("{0}; nothing was changed")]
     Refused(String),
+    /// Something that was not foreseen ended the taking over. Nothing was changed.
+    #[error("taking over the database of the Python service failed: {0}; nothing was changed")]
+    NotAdopted(#[source] Cause),
     /// Another process held the lock for too long.
     #[error("another process is migrating, and waiting for it (10 minutes at most) ended: {0}")]
     Locked(#[source] Error),
