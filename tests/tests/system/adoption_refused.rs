@@ -40,7 +40,8 @@ async fn contents(sql: &Sql) -> Vec<Vec<String>> {
 }
 
 /// Prepares a database with these statements and expects both `migrate` and
-/// `serve` to refuse it with a sentence that contains one of these words.
+/// `serve` to refuse it with a sentence that contains one of these words, and
+/// that says that nothing was changed.
 async fn assert_refused(statements: &[&str], words: &[&str]) {
     let database = TestDatabase::empty().await;
     let sql = database.sql().await;
@@ -59,6 +60,10 @@ async fn assert_refused(statements: &[&str], words: &[&str]) {
         assert!(
             words.iter().any(|word| sentence.contains(word)),
             "{command} does not say what is wrong ({words:?}): {finished}"
+        );
+        assert!(
+            sentence.ends_with("nothing was changed"),
+            "{command} does not say what became of the data: {finished}"
         );
         assert_eq!(contents(&database.sql().await).await, before, "{command}");
     }
@@ -113,15 +118,70 @@ async fn bookings_without_seats_are_refused() {
 }
 
 #[tokio::test]
-async fn bookings_of_nobody_or_of_nothing_are_refused() {
-    for column in ["user_id", "event_id"] {
+async fn a_value_that_is_missing_is_refused_with_the_name_of_its_row() {
+    for (row, column) in [
+        ("user 41", "email"),
+        ("event 8", "name"),
+        ("event 8", "start_at"),
+        ("event 8", "capacity"),
+        ("event 8", "version"),
+        ("booking 22", "user_id"),
+        ("booking 22", "event_id"),
+        ("booking 22", "seats"),
+        ("booking 22", "status"),
+    ] {
+        let (kind, id) = row.split_once(' ').expect("a kind and an id");
         assert_refused(
             &[
                 TABLES,
                 ROWS,
-                &format!("UPDATE bookings SET {column} = NULL WHERE id = 22"),
+                &format!("ALTER TABLE {kind}s ALTER {column} DROP NOT NULL"),
+                &format!("UPDATE {kind}s SET {column} = NULL WHERE id = {id}"),
             ],
-            &["booking"],
+            &[&format!("{row} has no {column}")],
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_is_missing_or_there_twice_is_refused() {
+    for (id, words) in [
+        ("NULL", "a user has no id"),
+        ("41", "more than one user has the id 41"),
+    ] {
+        assert_refused(
+            &[
+                TABLES,
+                ROWS,
+                "ALTER TABLE users DROP CONSTRAINT users_pkey CASCADE",
+                "ALTER TABLE users ALTER id DROP NOT NULL",
+                &format!("INSERT INTO users (id, email) VALUES ({id}, 'carol@example.com')"),
+            ],
+            &[words],
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_time_that_cannot_be_shown_is_refused_with_the_name_of_its_row() {
+    for (row, column, time) in [
+        ("user 41", "created_at", "infinity"),
+        ("event 8", "start_at", "-infinity"),
+        ("event 8", "created_at", "10000-01-01T00:00:00Z"),
+        ("event 8", "updated_at", "9999-12-31T23:59:59-01:00"),
+        ("booking 22", "created_at", "0002-12-31T23:59:59Z BC"),
+        ("booking 22", "updated_at", "infinity"),
+    ] {
+        let (kind, id) = row.split_once(' ').expect("a kind and an id");
+        assert_refused(
+            &[
+                TABLES,
+                ROWS,
+                &format!("UPDATE {kind}s SET {column} = '{time}' WHERE id = {id}"),
+            ],
+            &[&format!("the {column} of {row} ")],
         )
         .await;
     }
@@ -162,6 +222,61 @@ async fn a_column_that_would_be_lost_is_refused() {
     assert_refused(
         &[TABLES, ROWS, "ALTER TABLE users ADD COLUMN phone TEXT"],
         &["users.phone"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn rules_of_ones_own_that_would_be_lost_are_refused() {
+    for (statement, words) in [
+        (
+            "CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql \
+                 AS 'BEGIN RETURN NEW; END';
+             CREATE TRIGGER audited BEFORE INSERT ON bookings \
+                 FOR EACH ROW EXECUTE FUNCTION audit()",
+            "bookings has the trigger audited",
+        ),
+        (
+            "CREATE RULE keep AS ON DELETE TO users DO INSTEAD NOTHING",
+            "users has the rule keep",
+        ),
+        (
+            "CREATE POLICY everything ON events USING (true)",
+            "events has the policy everything",
+        ),
+        (
+            "ALTER TABLE users ENABLE ROW LEVEL SECURITY",
+            "users has row-level security",
+        ),
+    ] {
+        assert_refused(&[TABLES, ROWS, statement], &[words]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_schema_under_the_name_that_the_move_needs_is_left_alone() {
+    assert_refused(
+        &[
+            TABLES,
+            ROWS,
+            "CREATE SCHEMA utsavam_adoption",
+            "CREATE TABLE utsavam_adoption.mine (id INT)",
+        ],
+        &["schema utsavam_adoption"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn somebody_elses_sequence_under_a_name_of_ours_is_left_alone() {
+    assert_refused(
+        &[
+            TABLES,
+            ROWS,
+            "ALTER SEQUENCE bookings_id_seq RENAME TO numbers",
+            "CREATE SEQUENCE bookings_id_seq",
+        ],
+        &["a bookings_id_seq that utsavam did not make"],
     )
     .await;
 }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use futures::future::join;
-use utsavam_tests::{Finished, Program, Service, TestDatabase, TestServer};
+use utsavam_tests::{Finished, Program, Service, TestDatabase, TestServer, eventually};
 
 /// What starting and stopping may take besides waiting for the database.
 const OVERHEAD: Duration = Duration::from_secs(10);
@@ -177,6 +177,99 @@ async fn two_migrations_at_once_and_one_more_make_one_schema() {
         .start()
         .await;
     service.client.publish(5).await;
+}
+
+/// The lock under which migrations run: "utsavam" in ASCII, read as a number.
+const MIGRATION_LOCK: &str = "x'0075747361766d'::bigint";
+
+#[tokio::test]
+async fn a_migration_that_waits_for_another_one_says_so() {
+    let database = TestDatabase::empty().await;
+    let other = database.sql().await;
+    other
+        .run(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+        .await;
+    let (finished, ()) = join(
+        Program::new(&["migrate"])
+            .env("DATABASE_URL", database.url())
+            .run(),
+        async {
+            eventually("the migration waits", async || {
+                database.sessions_waiting().await == 1
+            })
+            .await;
+            other
+                .run(&format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})"))
+                .await;
+        },
+    )
+    .await;
+    let finished = finished.expect_success();
+    assert!(
+        finished.stderr.contains("another process is migrating"),
+        "{finished}"
+    );
+}
+
+#[tokio::test]
+async fn a_migration_whose_wait_is_cut_off_says_what_it_waited_for() {
+    let database = TestDatabase::empty().await;
+    let other = database.sql().await;
+    other
+        .run(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+        .await;
+    let (finished, ()) = join(
+        Program::new(&["migrate"])
+            .env("DATABASE_URL", database.url())
+            .run(),
+        async {
+            eventually("the migration waits", async || {
+                database.sessions_waiting().await == 1
+            })
+            .await;
+            // Instead of the ten minutes after which it would give up itself.
+            other
+                .run(
+                    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'",
+                )
+                .await;
+        },
+    )
+    .await;
+    let sentence = finished.expect_failure();
+    assert!(
+        sentence.contains("another process is migrating"),
+        "{sentence}"
+    );
+}
+
+#[tokio::test]
+async fn a_current_schema_is_served_without_the_right_to_change_it() {
+    // Session options of a role that may read but not create, and of a server
+    // that writes nothing, such as a standby.
+    for options in ["role=pg_read_all_data", "default_transaction_read_only=on"] {
+        let database = TestDatabase::migrated().await;
+        let joint = if database.url().contains('?') {
+            '&'
+        } else {
+            '?'
+        };
+        let url = format!("{}{joint}options=-c%20{options}", database.url());
+        let migrated = Program::new(&["migrate"])
+            .env("DATABASE_URL", &url)
+            .run()
+            .await
+            .expect_success();
+        assert!(migrated.stdout.contains("current"), "{migrated}");
+        for migrate_on_start in ["true", "false"] {
+            let server = TestServer::builder(&url)
+                .setting("database.migrate_on_start", migrate_on_start)
+                .start()
+                .await;
+            server.client().get("/events").await.expect(200);
+        }
+    }
 }
 
 #[tokio::test]

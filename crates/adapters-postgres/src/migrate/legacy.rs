@@ -119,48 +119,106 @@ pub(super) async fn check_shape(connection: &mut AsyncPgConnection) -> Result<()
         .await?
         .into_iter()
         .find(|table| !TABLES[..3].contains(&table.as_str()));
-    match other {
-        Some(table) => Err(refuse(format!(
+    if let Some(table) = other {
+        return Err(refuse(format!(
             "the database has a table {table} that Utsavam did not make"
-        ))),
-        None => Ok(()),
+        )));
     }
+    complain(connection, SCHEMA_IN_THE_WAY).await
 }
 
-/// Refuses data that breaks a rule which the tables of today enforce.
+const SCHEMA_IN_THE_WAY: &str = "
+    SELECT 'the database has a schema utsavam_adoption, whose name is needed' AS format
+    FROM pg_namespace WHERE nspname = 'utsavam_adoption'";
+
+/// What hangs on the old tables and has no place on ours, and data that break a
+/// rule which the tables of today enforce. The text of each query names the
+/// first thing or row that is in the way.
+const CHECKS: [&str; 11] = [
+    "SELECT format('the database has a %s that Utsavam did not make', relname) FROM pg_class
+     JOIN pg_namespace n ON n.oid = relnamespace AND nspname = current_schema()
+     WHERE relname IN ('users_id_seq', 'events_id_seq', 'bookings_id_seq') ORDER BY relname LIMIT 1",
+    "SELECT format('the table %s has %s, which would be lost; drop it and make it again afterwards', relname, what)
+     FROM (SELECT tgrelid AS relation, 'the trigger ' || tgname AS what FROM pg_trigger WHERE NOT tgisinternal
+           UNION ALL SELECT ev_class, 'the rule ' || rulename FROM pg_rewrite
+           UNION ALL SELECT polrelid, 'the policy ' || polname FROM pg_policy
+           UNION ALL SELECT oid, 'row-level security' FROM pg_class WHERE relrowsecurity) AS found
+     JOIN pg_class ON oid = relation
+     WHERE relnamespace = 'utsavam_adoption'::regnamespace ORDER BY relname, what LIMIT 1",
+    "SELECT format('%s %s has no id', CASE kind WHEN 'event' THEN 'an' ELSE 'a' END, kind)
+     FROM (SELECT 'user' AS kind, id FROM utsavam_adoption.users UNION ALL
+           SELECT 'event', id FROM utsavam_adoption.events UNION ALL
+           SELECT 'booking', id FROM utsavam_adoption.bookings) AS ids
+     WHERE id IS NULL LIMIT 1",
+    "SELECT format('more than one %s has the id %s', kind, id)
+     FROM (SELECT 'user' AS kind, id FROM utsavam_adoption.users UNION ALL
+           SELECT 'event', id FROM utsavam_adoption.events UNION ALL
+           SELECT 'booking', id FROM utsavam_adoption.bookings) AS ids
+     GROUP BY kind, id HAVING count(*) > 1 LIMIT 1",
+    "SELECT format('%s %s has an id that is not positive', kind, id)
+     FROM (SELECT 'user' AS kind, id FROM utsavam_adoption.users UNION ALL
+           SELECT 'event', id FROM utsavam_adoption.events UNION ALL
+           SELECT 'booking', id FROM utsavam_adoption.bookings) AS ids
+     WHERE id < 1 LIMIT 1",
+    "SELECT format('%s %s has no %s', kind, id, field)
+     FROM (SELECT 'user' AS kind, id, 'email' AS field FROM utsavam_adoption.users WHERE email IS NULL
+           UNION ALL
+           SELECT 'event', id, field FROM utsavam_adoption.events, LATERAL (VALUES
+               ('name', name IS NULL), ('start_at', start_at IS NULL),
+               ('capacity', capacity IS NULL), ('version', version IS NULL)) AS fields (field, is_missing)
+           WHERE is_missing
+           UNION ALL
+           SELECT 'booking', id, field FROM utsavam_adoption.bookings, LATERAL (VALUES
+               ('user_id', user_id IS NULL), ('event_id', event_id IS NULL),
+               ('seats', seats IS NULL), ('status', status IS NULL)) AS fields (field, is_missing)
+           WHERE is_missing) AS missing
+     ORDER BY kind, id LIMIT 1",
+    // The API writes years with four digits; year 0 is 1 BC here.
+    "SELECT format('the %s of %s %s is %s, which is not between the years 0000 and 9999 in UTC',
+                   field, kind, id, at AT TIME ZONE 'UTC')
+     FROM (SELECT 'user' AS kind, id, 'created_at' AS field, created_at AS at FROM utsavam_adoption.users
+           UNION ALL SELECT 'event', id, 'start_at', start_at FROM utsavam_adoption.events
+           UNION ALL SELECT 'event', id, 'created_at', created_at FROM utsavam_adoption.events
+           UNION ALL SELECT 'event', id, 'updated_at', updated_at FROM utsavam_adoption.events
+           UNION ALL SELECT 'booking', id, 'created_at', created_at FROM utsavam_adoption.bookings
+           UNION ALL SELECT 'booking', id, 'updated_at', updated_at FROM utsavam_adoption.bookings) AS times
+     WHERE at < '0001-01-01 00:00:00+00 BC' OR at >= '10000-01-01 00:00:00+00'
+     ORDER BY kind, id LIMIT 1",
+    "SELECT format('event %s has %s confirmed seats and a capacity of %s', e.id, sum(b.seats), e.capacity)
+     FROM utsavam_adoption.events e
+     JOIN utsavam_adoption.bookings b ON b.event_id = e.id AND b.status = 'CONFIRMED'
+     GROUP BY e.id, e.capacity HAVING sum(b.seats) > e.capacity ORDER BY e.id LIMIT 1",
+    "SELECT format('event %s has a capacity of %s', id, capacity)
+     FROM utsavam_adoption.events WHERE capacity < 0 ORDER BY id LIMIT 1",
+    "SELECT format('booking %s has the status %s', id, status) FROM utsavam_adoption.bookings
+     WHERE status NOT IN ('CONFIRMED', 'CANCELLED') ORDER BY id LIMIT 1",
+    "SELECT format('booking %s is for %s seats', id, seats) FROM utsavam_adoption.bookings
+     WHERE seats < 1 ORDER BY id LIMIT 1",
+];
+
+/// Refuses tables, after they stepped aside, that cannot be moved as they are.
 pub(super) async fn check_data(connection: &mut AsyncPgConnection) -> Result<(), MigrateError> {
-    // The text of each query names the first row that is in the way.
-    const CHECKS: [&str; 5] = [
-        "SELECT format('event %s has %s confirmed seats and a capacity of %s', e.id, sum(b.seats), e.capacity)
-         FROM legacy.events e JOIN legacy.bookings b ON b.event_id = e.id AND b.status = 'CONFIRMED'
-         GROUP BY e.id, e.capacity HAVING sum(b.seats) > e.capacity ORDER BY e.id LIMIT 1",
-        "SELECT format('event %s has a capacity of %s', id, capacity)
-         FROM legacy.events WHERE capacity < 0 ORDER BY id LIMIT 1",
-        "SELECT format('booking %s has the status %s', id, status) FROM legacy.bookings
-         WHERE status NOT IN ('CONFIRMED', 'CANCELLED') ORDER BY id LIMIT 1",
-        "SELECT format('booking %s is for %s seats', id, seats) FROM legacy.bookings
-         WHERE seats < 1 ORDER BY id LIMIT 1",
-        "SELECT format('%s %s has an id that is not positive', kind, id) FROM (
-             SELECT 'user' AS kind, id FROM legacy.users UNION ALL
-             SELECT 'event', id FROM legacy.events UNION ALL
-             SELECT 'booking', id FROM legacy.bookings) AS ids
-         WHERE id < 1 LIMIT 1",
-    ];
+    for check in CHECKS {
+        complain(connection, check).await?;
+    }
+    check_names(connection).await
+}
+
+/// Refuses with the text that the query finds, if it finds one.
+async fn complain(connection: &mut AsyncPgConnection, check: &str) -> Result<(), MigrateError> {
     #[derive(QueryableByName)]
     struct Complaint {
         #[diesel(sql_type = Text)]
         format: String,
     }
-    for check in CHECKS {
-        let found: Option<Complaint> = diesel::sql_query(check)
-            .get_result(connection)
-            .await
-            .optional()?;
-        if let Some(Complaint { format }) = found {
-            return Err(refuse(format));
-        }
+    let found: Option<Complaint> = diesel::sql_query(check)
+        .get_result(connection)
+        .await
+        .optional()?;
+    match found {
+        Some(Complaint { format }) => Err(refuse(format)),
+        None => Ok(()),
     }
-    check_names(connection).await
 }
 
 async fn check_names(connection: &mut AsyncPgConnection) -> Result<(), MigrateError> {
@@ -175,7 +233,7 @@ async fn check_names(connection: &mut AsyncPgConnection) -> Result<(), MigrateEr
     }
     let events: Vec<Names> = diesel::sql_query(
         "SELECT id::bigint, name::text, nullif(btrim(venue::text), '') AS venue
-         FROM legacy.events ORDER BY id",
+         FROM utsavam_adoption.events ORDER BY id",
     )
     .load(connection)
     .await?;
