@@ -4,10 +4,12 @@
 
 mod admin_key;
 mod app;
+mod archive;
 mod background;
 pub mod cli;
 mod commands;
 mod http;
+mod progress;
 mod redact;
 mod settings;
 mod wiring;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_postgres::{
-    ConnectError, Database, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore,
+    ConnectError, Database, PgArchive, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore,
     PgMaintenance, PgProbe, PgSalesReports, PgSettings, PgUserStore,
 };
 use adapters_redis::RedisSeatGate;
 use domain::model::SeatCount;
 use domain::ports::{
-    BookingRecords, BookingStore, DemoStore, EventCatalogue, EventStore, Maintenance, NoGate,
-    Probe, SalesReports, SeatGate, UserStore,
+    Archive, BookingRecords, BookingStore, DemoStore, EventCatalogue, EventStore, Maintenance,
+    NoGate, Probe, SalesReports, SeatGate, UserStore,
 };
 use domain::rules::BookingPolicy;
 
@@ -28,6 +28,7 @@ pub(crate) struct Services {
     pub(crate) sales: Arc<dyn SalesReports>,
     pub(crate) demo: Arc<dyn DemoStore>,
     pub(crate) maintenance: Arc<dyn Maintenance>,
+    pub(crate) archive: Arc<dyn Archive>,
     pub(crate) gate: Arc<dyn SeatGate>,
     /// Without it nothing works.
     pub(crate) database_probe: Arc<dyn Probe>,
@@ -88,6 +89,7 @@ impl Plan {
             sales: Arc::new(PgSalesReports::new(database.clone())),
             demo: Arc::new(PgDemoStore::new(database.clone())),
             maintenance: Arc::new(PgMaintenance::new(database.clone())),
+            archive: Arc::new(PgArchive::new(database.clone())),
             database_probe: Arc::new(PgProbe::new(database)),
             gate: self.gate,
             gate_probe: self.gate_probe,

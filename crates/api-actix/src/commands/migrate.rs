@@ -1,9 +1,9 @@
 //! `utsavam migrate`: brings the database to the schema of this version.
 
-use adapters_postgres::{MigrateError, Migrated, PgSettings};
+use adapters_postgres::{Database, MigrateError, Migrated, PgSettings};
 
 use crate::settings::Settings;
-use crate::wiring::Plan;
+use crate::wiring::{Plan, with_causes};
 
 use super::Failure;
 
@@ -22,6 +22,26 @@ pub(crate) async fn run(database: &PgSettings) -> Result<Migrated, Failure> {
             MigrateError::Refused(_) => Failure::new(error.to_string()),
             error => Failure::new(format!("the database was not migrated: {error}")),
         })
+}
+
+/// # Errors
+/// The database lacks a migration, or does not answer.
+pub(crate) async fn require_current(database: &Database) -> Result<(), Failure> {
+    let current = adapters_postgres::schema_is_current(database)
+        .await
+        .map_err(|error| {
+            Failure::new(format!(
+                "the schema cannot be checked: {}",
+                with_causes(&error)
+            ))
+        })?;
+    if current {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "the schema of the database is not current: run `utsavam migrate`, \
+         or allow it with the setting database.migrate_on_start=true",
+    ))
 }
 
 fn describe(migrated: Migrated) -> String {

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::background::Background;
 use crate::http::server;
 use crate::settings::{DEFAULT_ADMIN_KEY, Settings};
-use crate::wiring::{Plan, with_causes};
+use crate::wiring::Plan;
 
 use super::{Failure, migrate};
 
@@ -16,20 +16,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     if settings.database.migrate_on_start {
         migrate::run(&plan.database).await?;
     }
-    let current = adapters_postgres::schema_is_current(&database)
-        .await
-        .map_err(|error| {
-            Failure::new(format!(
-                "the schema cannot be checked: {}",
-                with_causes(&error)
-            ))
-        })?;
-    if !current {
-        return Err(Failure::new(
-            "the schema of the database is not current: run `utsavam migrate`, \
-             or allow it with the setting database.migrate_on_start=true",
-        ));
-    }
+    migrate::require_current(&database).await?;
     let app = App::new(plan.services(database), &settings);
     let (server, addresses) = server::start(app.clone(), &settings.http).map_err(|error| {
         let (host, port) = (&settings.http.host, settings.http.port);

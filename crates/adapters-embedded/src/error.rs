@@ -1,0 +1,114 @@
+//! What a driver's error means for whoever asked.
+
+use diesel::result::Error;
+use domain::model::Invalid;
+use domain::ports::StoreError;
+
+/// SQLite's texts for its result codes (`sqlite3ErrStr`); the driver keeps the
+/// codes to itself, and the texts are never translated.
+const BUSY: [&str; 3] = [
+    // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL: another process writes to
+    // the file for longer than the busy timeout, as a person at a prompt may.
+    "database is locked",
+    "database table is locked",
+    "locking protocol",
+];
+const AWAY: [&str; 6] = [
+    // SQLITE_FULL, SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_NOMEM,
+    // SQLITE_PERM: the disk, not the data; once that is mended, all is well.
+    "database or disk is full",
+    "disk I/O error",
+    "unable to open database file",
+    "attempt to write a readonly database",
+    "out of memory",
+    "access permission denied",
+];
+
+/// An error of a statement before COMMIT: nothing has happened.
+pub(crate) fn before_commit(error: Error) -> StoreError {
+    if is_one_of(&error, &BUSY) {
+        StoreError::Busy(Box::new(error))
+    } else if is_one_of(&error, &AWAY) {
+        StoreError::Unavailable(Box::new(error))
+    } else {
+        StoreError::Failed(Box::new(error))
+    }
+}
+
+/// An error of COMMIT itself. When the disk failed in the middle of it, the
+/// whole transaction may lie in the log already, and would count if the process
+/// were to start again now. A lock that was not granted (`Busy`) or a constraint
+/// (`Failed`) comes before anything is written.
+pub(crate) fn at_commit(error: Error) -> StoreError {
+    match before_commit(error) {
+        StoreError::Unavailable(cause) => StoreError::OutcomeUnknown(cause),
+        known => known,
+    }
+}
+
+/// Whether ROLLBACK failed only because SQLite had rolled back by itself, as it
+/// does after some errors.
+pub(crate) fn is_rolled_back(error: &Error) -> bool {
+    is_one_of(error, &["no transaction is active"])
+}
+
+fn is_one_of(error: &Error, texts: &[&str]) -> bool {
+    match error {
+        Error::DatabaseError(_, information) => {
+            let message = information.message();
+            texts.iter().any(|text| message.contains(text))
+        }
+        _ => false,
+    }
+}
+
+/// The store holds something that the model does not allow, or a statement
+/// touched other rows than it should: a defect.
+pub(crate) fn defect(what: impl Into<String>) -> StoreError {
+    StoreError::Failed(what.into().into())
+}
+
+/// A stored value that the model refuses.
+pub(crate) fn stored(invalid: Invalid) -> StoreError {
+    defect(format!("a stored value {invalid}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::result::DatabaseErrorKind;
+
+    use super::*;
+
+    fn sqlite(text: &str) -> Error {
+        Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(text.to_owned()))
+    }
+
+    #[test]
+    fn a_disk_in_trouble_is_away_before_the_commit_and_in_doubt_at_it() {
+        for text in ["disk I/O error", "database or disk is full"] {
+            assert!(matches!(
+                before_commit(sqlite(text)),
+                StoreError::Unavailable(_)
+            ));
+            assert!(matches!(
+                at_commit(sqlite(text)),
+                StoreError::OutcomeUnknown(_)
+            ));
+        }
+    }
+
+    #[test]
+    fn a_lock_is_busy_and_anything_else_a_defect() {
+        for map in [before_commit, at_commit] {
+            assert!(matches!(
+                map(sqlite("database is locked")),
+                StoreError::Busy(_)
+            ));
+            assert!(matches!(
+                map(sqlite("no such table: events")),
+                StoreError::Failed(_)
+            ));
+            assert!(matches!(map(Error::NotFound), StoreError::Failed(_)));
+        }
+    }
+}

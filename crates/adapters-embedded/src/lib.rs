@@ -1,0 +1,45 @@
+//! Utsavam with nothing else installed: its stores on SQLite, which is compiled
+//! in, and a seat gate in this process.
+//!
+//! A [`Database`] is one file (or the memory of this process) that one server
+//! has to itself. A single thread writes, one transaction after the other, so
+//! that what a transaction has read stays true until it is committed; some more
+//! read beside it. A store method is one transaction: it reads the facts, asks
+//! a rule of `domain`, and writes what the rule decided; constraints are the
+//! backstop, never the mechanism. `Ok` comes after the commit has reached the
+//! disk (`synchronous = FULL`).
+//!
+//! | module | holds |
+//! |---|---|
+//! | `settings` | what an operator may choose, and reading `sqlite://…` |
+//! | `files` | the folder, the file, and the lock against a second server |
+//! | `session` | a connection and its transactions |
+//! | `lane` | the threads and their bounded queues |
+//! | `database` | opening, migrating, handing work to the threads |
+//! | `store` | one file for each port |
+//! | `gate` | the seat gate |
+//!
+//! No async runtime runs in here: a port's future only waits for an answer, on
+//! whatever runtime the caller has.
+
+mod clock;
+#[cfg(test)]
+mod contract;
+mod database;
+mod error;
+mod files;
+mod gate;
+mod lane;
+mod prepared;
+mod rows;
+mod session;
+mod settings;
+mod store;
+
+pub use database::{Database, OpenError};
+pub use gate::InProcessSeatGate;
+pub use settings::{LocationError, SqliteLocation, SqliteSettings};
+pub use store::{
+    SqliteArchive, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore, SqliteMaintenance,
+    SqliteProbe, SqliteSalesReports, SqliteUserStore,
+};

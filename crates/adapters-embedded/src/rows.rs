@@ -1,0 +1,198 @@
+//! Rows as SQLite returns them, and the domain's values that they stand for.
+//! All integers are read as 64 bits wide, as SQLite holds them: the model, not
+//! a conversion that cuts them short, says which of them are legal.
+
+use diesel::prelude::*;
+use domain::model::{
+    AttendedBooking, Booking, BookingId, BookingStatus, Capacity, Email, Event, EventId, EventName,
+    EventSales, EventSeats, Invalid, KeyedBooking, PublishEvent, SeatCount, User, UserId, UserName,
+    Venue,
+};
+use domain::ports::StoreError;
+
+use crate::clock::from_micros;
+use crate::error::defect;
+
+/// Turns rows into values. A row that the model does not allow is a defect:
+/// only this program and its migrations write to the tables.
+pub(crate) fn all<T, R>(rows: Vec<R>) -> Result<Vec<T>, StoreError>
+where
+    T: TryFrom<R, Error = Invalid>,
+{
+    rows.into_iter().map(one).collect()
+}
+
+/// As [`all`], for one row.
+pub(crate) fn one<T, R>(row: R) -> Result<T, StoreError>
+where
+    T: TryFrom<R, Error = Invalid>,
+{
+    T::try_from(row).map_err(|invalid| {
+        let kind = std::any::type_name::<T>();
+        defect(format!("a stored {kind} has a value that {invalid}"))
+    })
+}
+
+#[derive(Queryable)]
+pub(crate) struct UserRow {
+    id: i64,
+    email: String,
+    name: Option<String>,
+    created_at: i64,
+}
+
+impl TryFrom<UserRow> for User {
+    type Error = Invalid;
+
+    fn try_from(row: UserRow) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: UserId::try_new(row.id)?,
+            email: Email::parse(&row.email)?,
+            name: row.name.as_deref().map(UserName::parse).transpose()?,
+            created_at: from_micros(row.created_at)?,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct EventRow {
+    id: i64,
+    name: String,
+    venue: Option<String>,
+    start_at: i64,
+    capacity: i64,
+    seats_available: i64,
+}
+
+impl TryFrom<EventRow> for Event {
+    type Error = Invalid;
+
+    fn try_from(row: EventRow) -> Result<Self, Invalid> {
+        let details = PublishEvent {
+            name: EventName::parse(&row.name)?,
+            venue: row.venue.as_deref().map(Venue::parse).transpose()?,
+            start_at: from_micros(row.start_at)?,
+            capacity: Capacity::try_new(row.capacity)?,
+        };
+        let seats_available = Capacity::try_new(row.seats_available)?;
+        Event::try_new(EventId::try_new(row.id)?, details, seats_available)
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct EventSeatsRow {
+    id: i64,
+    seats_available: i64,
+    start_at: i64,
+}
+
+impl TryFrom<EventSeatsRow> for EventSeats {
+    type Error = Invalid;
+
+    fn try_from(row: EventSeatsRow) -> Result<Self, Invalid> {
+        Ok(Self {
+            event_id: EventId::try_new(row.id)?,
+            seats_available: Capacity::try_new(row.seats_available)?,
+            start_at: from_micros(row.start_at)?,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct BookingRow {
+    id: i64,
+    user_id: i64,
+    event_id: i64,
+    seats: i64,
+    status: String,
+    created_at: i64,
+}
+
+impl TryFrom<BookingRow> for Booking {
+    type Error = Invalid;
+
+    fn try_from(row: BookingRow) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: BookingId::try_new(row.id)?,
+            user_id: UserId::try_new(row.user_id)?,
+            event_id: EventId::try_new(row.event_id)?,
+            seats: SeatCount::try_new(row.seats)?,
+            status: BookingStatus::parse(&row.status)?,
+            created_at: from_micros(row.created_at)?,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct AttendedBookingRow {
+    id: i64,
+    user_id: i64,
+    event_id: i64,
+    seats: i64,
+    status: String,
+    created_at: i64,
+    user_email: String,
+    user_name: Option<String>,
+}
+
+impl TryFrom<AttendedBookingRow> for AttendedBooking {
+    type Error = Invalid;
+
+    fn try_from(row: AttendedBookingRow) -> Result<Self, Invalid> {
+        let booking = BookingRow {
+            id: row.id,
+            user_id: row.user_id,
+            event_id: row.event_id,
+            seats: row.seats,
+            status: row.status,
+            created_at: row.created_at,
+        };
+        Ok(Self {
+            booking: Booking::try_from(booking)?,
+            user_email: Email::parse(&row.user_email)?,
+            user_name: row.user_name.as_deref().map(UserName::parse).transpose()?,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct KeyRow {
+    booking_id: i64,
+    event_id: i64,
+    seats: i64,
+}
+
+impl TryFrom<KeyRow> for KeyedBooking {
+    type Error = Invalid;
+
+    fn try_from(row: KeyRow) -> Result<Self, Invalid> {
+        Ok(Self {
+            booking_id: BookingId::try_new(row.booking_id)?,
+            event_id: EventId::try_new(row.event_id)?,
+            seats: SeatCount::try_new(row.seats)?,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct EventSalesRow {
+    event_id: i64,
+    name: String,
+    confirmed_bookings: i64,
+    capacity: i64,
+    seats_available: i64,
+}
+
+impl TryFrom<EventSalesRow> for EventSales {
+    type Error = Invalid;
+
+    fn try_from(row: EventSalesRow) -> Result<Self, Invalid> {
+        Ok(Self {
+            event_id: EventId::try_new(row.event_id)?,
+            name: EventName::parse(&row.name)?,
+            confirmed_bookings: row.confirmed_bookings,
+            capacity: Capacity::try_new(row.capacity)?,
+            seats_available: Capacity::try_new(row.seats_available)?,
+        })
+    }
+}

@@ -1,0 +1,194 @@
+//! One connection to SQLite and its transactions.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use domain::ports::{Cause, StoreError};
+
+use crate::error::{at_commit, before_commit, is_rolled_back};
+
+/// The name under which SQLite opens an empty memory, one for each connection.
+const MEMORY: &str = ":memory:";
+
+/// How a connection is opened, and opened again.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipe {
+    /// An absolute path, or [`MEMORY`].
+    target: String,
+    role: Role,
+    busy_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Writer,
+    Reader,
+}
+
+impl Recipe {
+    pub(crate) fn writer(path: &str, busy_timeout: Duration) -> Self {
+        Self {
+            target: path.to_owned(),
+            role: Role::Writer,
+            busy_timeout,
+        }
+    }
+
+    pub(crate) fn reader(path: &str, busy_timeout: Duration) -> Self {
+        Self {
+            role: Role::Reader,
+            ..Self::writer(path, busy_timeout)
+        }
+    }
+
+    pub(crate) fn memory() -> Self {
+        Self::writer(MEMORY, Duration::ZERO)
+    }
+}
+
+/// Foreign keys are checked, and nothing that the file's schema says runs code
+/// of SQLite's that could do harm.
+const COMMON: &str = "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
+    PRAGMA temp_store = MEMORY;";
+
+/// FULL makes every commit reach the disk before it is answered; NORMAL would
+/// lose answered bookings with the power. `fullfsync` makes macOS really write
+/// what its disks would otherwise keep in their own memory; elsewhere it does
+/// nothing. A log that one long reader let grow shrinks to 64 MiB again.
+const WRITER: &str = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
+    PRAGMA checkpoint_fullfsync = ON; PRAGMA journal_size_limit = 67108864;";
+
+const READER: &str = "PRAGMA query_only = ON;";
+
+/// A connection, and whether a transaction is open on it.
+pub(crate) struct Session {
+    connection: SqliteConnection,
+    recipe: Recipe,
+    in_transaction: bool,
+}
+
+impl Session {
+    /// # Errors
+    /// SQLite's own words.
+    pub(crate) fn open(recipe: Recipe) -> Result<Self, Cause> {
+        let mut connection = SqliteConnection::establish(&recipe.target)?;
+        let busy_ms = recipe.busy_timeout.as_millis();
+        // First of all, so that the others wait as well.
+        connection.batch_execute(&format!("PRAGMA busy_timeout = {busy_ms};"))?;
+        connection.batch_execute(COMMON)?;
+        match recipe.role {
+            Role::Reader => connection.batch_execute(READER)?,
+            Role::Writer => {
+                switch_to_wal(&mut connection)?;
+                connection.batch_execute(WRITER)?;
+            }
+        }
+        Ok(Self {
+            connection,
+            recipe,
+            in_transaction: false,
+        })
+    }
+
+    /// For migrations, which bring transactions of their own.
+    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
+    /// Runs `work` in a transaction that is committed when it returns `Ok` and
+    /// rolled back otherwise.
+    ///
+    /// IMMEDIATE takes the right to write at once: a transaction that asks for
+    /// it only at its first write could have read what is no longer true, and
+    /// SQLite would refuse it.
+    pub(crate) fn write<T, E: From<StoreError>>(
+        &mut self,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.begin("BEGIN IMMEDIATE")?;
+        match work(&mut self.connection) {
+            Ok(done) => {
+                self.commit().map_err(at_commit)?;
+                Ok(done)
+            }
+            Err(refusal) => {
+                self.roll_back();
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Runs `work`, which only reads, on one state of the database.
+    pub(crate) fn read<T>(
+        &mut self,
+        work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        self.begin("BEGIN")?;
+        let found = work(&mut self.connection);
+        self.roll_back();
+        found.map_err(before_commit)
+    }
+
+    fn begin(&mut self, statement: &str) -> Result<(), StoreError> {
+        self.connection
+            .batch_execute(statement)
+            .map_err(before_commit)?;
+        self.in_transaction = true;
+        Ok(())
+    }
+
+    fn commit(&mut self) -> QueryResult<()> {
+        let committed = self.connection.batch_execute("COMMIT");
+        match committed {
+            Ok(()) => self.in_transaction = false,
+            Err(_) => self.roll_back(),
+        }
+        committed
+    }
+
+    fn roll_back(&mut self) {
+        match self.connection.batch_execute("ROLLBACK") {
+            Ok(()) => self.in_transaction = false,
+            Err(error) if is_rolled_back(&error) => self.in_transaction = false,
+            Err(error) => tracing::warn!(%error, "a transaction could not be rolled back"),
+        }
+    }
+
+    /// Makes the connection fit for the next piece of work, whatever the last
+    /// one left behind: rolls back what is open, and if that fails opens a
+    /// connection anew. A memory has only the one it has.
+    pub(crate) fn recover(&mut self) {
+        if self.in_transaction {
+            self.roll_back();
+        }
+        if self.in_transaction && self.recipe.target != MEMORY {
+            match Self::open(self.recipe.clone()) {
+                Ok(fresh) => *self = fresh,
+                Err(error) => tracing::error!(%error, "a connection could not be opened again"),
+            }
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct JournalMode {
+    #[diesel(sql_type = Text)]
+    journal_mode: String,
+}
+
+/// SQLite answers with the mode that it could switch to, which on a network
+/// drive may be another one. A memory keeps its own.
+fn switch_to_wal(connection: &mut SqliteConnection) -> Result<(), Cause> {
+    let JournalMode { journal_mode } =
+        diesel::sql_query("PRAGMA journal_mode = WAL").get_result(connection)?;
+    match journal_mode.as_str() {
+        "wal" | "memory" => Ok(()),
+        other => Err(format!(
+            "the file system does not allow the write-ahead log, only \"{other}\": \
+             use a disk of this machine"
+        )
+        .into()),
+    }
+}

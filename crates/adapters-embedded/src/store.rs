@@ -1,0 +1,63 @@
+//! One file per store; each method is one transaction.
+//!
+//! Lists compare `(time, id) < (?, ? COLLATE BINARY)`. SQLite searches an index
+//! for a pair only if both halves have the collation that the index has, and an
+//! id, being a rowid, has none of its own. Without the collation it searches
+//! for the time alone and then passes all rows of that time one by one.
+
+mod archive;
+mod booking_records;
+mod bookings;
+mod demo;
+mod events;
+mod maintenance;
+mod probe;
+mod sales;
+mod users;
+
+pub use archive::SqliteArchive;
+pub use booking_records::SqliteBookingRecords;
+pub use bookings::SqliteBookingStore;
+pub use demo::SqliteDemoStore;
+pub use events::SqliteEventStore;
+pub use maintenance::SqliteMaintenance;
+pub use probe::SqliteProbe;
+pub use sales::SqliteSalesReports;
+pub use users::SqliteUserStore;
+
+use diesel::sql_types::BigInt;
+use domain::model::PageLimit;
+
+use crate::prepared::prepared;
+
+/// Declares a store that has nothing but a database.
+macro_rules! store {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name(crate::Database);
+
+        impl $name {
+            /// A store in this database.
+            pub fn new(database: crate::Database) -> Self {
+                Self(database)
+            }
+        }
+    };
+}
+
+use store;
+
+prepared!(
+    /// Adds to the number of confirmed bookings over all events.
+    AddToTotal { bookings: i64 as BigInt } -> (BigInt,),
+    "UPDATE booking_totals SET confirmed_bookings = confirmed_bookings + ? WHERE slot = 0"
+);
+
+/// One row more than the page holds, to know whether there is another page.
+fn one_more(limit: PageLimit) -> i64 {
+    i64::try_from(limit.get()).map_or(i64::MAX, |rows| rows.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! The list of all promises, and the tests that are made of it.
+
+/// Writes one test per promise for the [`Backend`](crate::Backend) of that
+/// name, in modules named after what they are about.
+#[macro_export]
+macro_rules! store_contract {
+    ($backend:ty) => {
+        #[allow(dead_code)]
+        type StoreUnderContract = $backend;
+
+        $crate::__tests! { StoreUnderContract
+            probe by run_store {
+                a_store_that_works_says_so
+            }
+            users by run_store {
+                a_user_reads_back_as_registered
+                an_address_that_is_in_use_is_refused_and_nothing_changes
+                parallel_registrations_of_one_address_make_one_user
+                parallel_registrations_of_different_addresses_all_succeed
+                names_of_every_script_are_kept
+                addresses_that_only_look_alike_are_different
+                users_are_listed_newest_first
+                users_of_the_same_time_are_listed_by_falling_id
+                a_walk_through_the_users_is_not_disturbed_by_new_ones
+                any_place_in_the_list_of_users_is_accepted
+            }
+            events by run_store {
+                an_event_reads_back_as_published_with_all_seats_free
+                two_events_may_be_alike_in_everything_but_their_id
+                an_event_may_have_no_seats_or_as_many_as_there_are_numbers
+                names_and_venues_of_every_script_are_kept
+                times_keep_their_microseconds_through_all_years
+                a_time_finer_than_the_store_keeps_is_answered_as_it_is_kept
+                a_change_of_nothing_changes_nothing
+                each_detail_changes_alone
+                a_resize_keeps_the_confirmed_seats_and_says_what_was_gained
+                a_resize_below_the_confirmed_seats_is_refused_and_changes_nothing
+                seats_that_a_resize_added_are_sold_and_those_it_took_are_not
+                an_event_that_is_unknown_or_deleted_is_not_changed
+                an_event_that_is_moved_to_the_past_sells_nothing_until_moved_back
+                an_event_that_has_started_can_still_be_changed
+                parallel_resizes_add_up
+            }
+            deletion by run_store {
+                a_deleted_event_is_hidden_everywhere
+                a_deleted_event_sells_nothing
+                an_event_is_deleted_once
+                of_parallel_deletions_exactly_one_succeeds
+                bookings_of_a_deleted_event_read_as_cancelled_before_and_after_marking
+                the_list_of_a_deleted_event_without_bookings_is_empty
+                figures_of_a_deleted_event_leave_the_report_and_the_sum
+                cancelling_a_booking_of_a_deleted_event_returns_no_seats
+                a_deletion_touches_no_other_event
+            }
+            catalogue by run_store {
+                an_event_that_is_unknown_is_not_found
+                an_empty_catalogue_lists_nothing
+                events_are_listed_by_their_beginning_and_then_by_id
+                the_upcoming_list_leaves_out_what_has_started
+                a_list_shows_the_seats_left_and_the_changes_made
+                an_event_that_moves_changes_its_place_in_the_list
+                deletions_between_pages_neither_repeat_nor_skip_what_is_left
+                any_place_in_the_list_of_events_is_accepted
+                seats_of_upcoming_events_come_in_order_and_in_pieces
+                seats_of_one_event_are_told_before_and_after_it_started
+                a_long_catalogue_is_walked_page_by_page
+            }
+            bookings by run_store {
+                a_booking_takes_its_seats_and_reads_back
+                a_booking_is_dated_by_the_stores_clock
+                a_user_may_book_an_event_many_times
+                all_seats_can_be_sold_and_not_one_more
+                an_unknown_user_comes_before_everything_about_the_event
+                an_unknown_or_deleted_event_comes_before_its_beginning_and_its_seats
+                a_started_event_comes_before_its_seats
+                a_refusal_leaves_no_trace
+                a_booking_takes_seats_of_no_other_event
+                a_cancellation_returns_the_seats_once
+                a_booking_that_never_was_cannot_be_cancelled
+                returned_seats_are_sold_again
+                a_booking_of_an_event_that_started_can_be_cancelled
+                seats_returned_after_a_resize_fit_the_new_size
+            }
+            idempotency by run_store {
+                a_repeated_request_is_answered_with_the_first_booking
+                a_request_is_replayed_after_the_event_sold_out
+                a_request_is_replayed_after_the_event_started_grew_or_shrank
+                a_request_is_replayed_after_its_booking_was_cancelled
+                a_request_is_replayed_after_the_event_was_deleted
+                a_key_of_another_request_is_refused_before_anything_else
+                the_same_key_of_another_user_is_another_key
+                another_key_of_the_same_user_is_another_booking
+                a_refusal_leaves_the_key_free_for_any_request
+                a_key_of_a_user_who_is_unknown_binds_nothing
+                keys_are_told_apart_to_the_last_character
+                of_parallel_duplicates_one_books_and_the_others_repeat_it
+                of_parallel_requests_under_one_key_exactly_one_books
+                of_parallel_requests_under_one_key_the_impossible_do_not_stop_the_possible
+                parallel_duplicates_of_many_users_make_one_booking_each
+            }
+            records by run_store {
+                a_booking_that_never_was_is_not_found
+                the_history_of_an_unknown_user_is_not_found_and_of_a_new_one_empty
+                the_list_of_an_unknown_event_is_not_found_and_of_a_new_one_empty
+                histories_and_lists_are_newest_first_and_everyones_own
+                bookings_of_the_same_time_are_listed_by_falling_id
+                cancelled_bookings_keep_their_place
+                cancellations_deletions_and_new_bookings_between_pages_disturb_no_walk
+                any_place_in_a_list_of_bookings_is_accepted
+                an_events_list_shows_who_booked
+                a_long_history_is_walked_page_by_page
+            }
+            sales by run_store {
+                a_report_without_events_is_empty
+                figures_follow_bookings_cancellations_and_resizes
+                a_refusal_and_a_replay_change_no_figure
+                most_booked_come_first_and_equal_figures_by_falling_id
+                every_page_has_the_sum_over_all_events
+                events_that_started_are_in_the_report
+                the_report_shows_an_event_under_its_present_name
+                deletions_between_pages_neither_repeat_nor_skip_a_figure
+                any_place_in_the_report_is_accepted
+                parallel_bookings_of_many_events_are_all_counted
+            }
+            maintenance by run_store {
+                where_nothing_was_deleted_nothing_is_marked
+                deletions_are_finished_in_pieces_of_any_size
+                deletions_are_finished_by_many_at_the_same_time
+                keys_that_are_young_are_kept
+            }
+            forgetting by run_store_forgetful {
+                old_keys_are_forgotten_in_pieces_and_each_is_counted_once
+                a_forgotten_key_is_free_and_its_booking_stays
+                keys_are_forgotten_by_many_at_the_same_time
+            }
+            demo by run_store {
+                users_and_events_that_are_missing_are_made
+                doing_it_again_changes_nothing
+                parallel_calls_leave_one_of_each
+                what_is_there_stays_as_it_is
+                an_event_that_has_started_is_moved_ahead
+                the_name_of_a_deleted_event_is_free
+                what_is_asked_for_twice_is_made_once
+                nothing_asked_for_is_nothing_made
+                demo_names_of_every_script_are_kept_and_found_again
+            }
+            races by run_store {
+                the_last_seat_goes_to_exactly_one_buyer
+                many_buyers_get_all_the_seats_and_not_one_more
+                seats_left_only_fall_while_only_bookings_are_made
+                of_parallel_cancellations_exactly_one_returns_the_seats
+                a_seat_that_is_returned_goes_to_at_most_one_buyer
+                bookings_and_resizes_at_the_same_time_add_up
+                bookings_cancellations_and_resizes_at_the_same_time_add_up
+                a_deletion_in_the_middle_of_everything_cancels_every_booking
+                buyers_of_several_events_never_wait_for_each_other_in_a_circle
+            }
+            dropped by run_store {
+                a_booking_is_made_whole_or_not_at_all
+                bookings_dropped_in_a_crowd_are_made_whole_or_not_at_all
+                a_cancellation_is_made_whole_or_not_at_all
+                a_registration_is_made_whole_or_not_at_all
+                a_resize_and_a_deletion_are_made_whole_or_not_at_all
+            }
+            random by run_store {
+                a_sequence_is_answered_as_by_the_model
+                a_sequence_at_small_events_is_answered_as_by_the_model
+                a_crowd_leaves_what_its_answers_say
+            }
+        }
+    };
+}
+
+/// Writes one test per promise for the [`GateBackend`](crate::GateBackend) of
+/// that name.
+#[macro_export]
+macro_rules! gate_contract {
+    ($backend:ty) => {
+        #[allow(dead_code)]
+        type GateUnderContract = $backend;
+
+        $crate::__tests! { GateUnderContract
+            gate by run_gate {
+                a_gate_that_was_never_opened_is_unknown
+                an_open_gate_has_a_token_for_each_seat_left
+                taken_tokens_are_leased
+                where_fewer_tokens_are_left_nothing_is_taken
+                taking_again_under_the_same_reservation_takes_nothing
+                settled_tokens_are_spent
+                released_tokens_go_back
+                a_lease_ends_once
+                without_a_lease_nothing_is_settled_or_released
+                an_adjustment_adds_tokens_or_takes_them_away
+                every_adjustment_counts
+                an_adjustment_beyond_all_numbers_breaks_nothing
+                an_adjustment_makes_no_gate_where_there_is_none
+                a_gate_that_stands_open_is_not_opened_again
+                a_closed_gate_is_unknown_and_has_no_leases
+                a_lease_from_before_a_gate_was_closed_returns_nothing_to_the_next
+                events_have_gates_of_their_own
+                gates_are_read_in_the_order_of_the_question
+                five_hundred_gates_are_read_at_once
+            }
+            leases by run_gate {
+                a_lease_that_has_not_run_out_is_kept
+                looking_drops_leases_that_ran_out_and_returns_no_tokens
+                a_lease_that_was_dropped_ends_no_second_time
+                dropping_a_lease_stops_a_rebuild_from_before
+                a_gate_whose_leases_ran_out_can_be_rebuilt
+                a_late_release_adds_nothing_to_a_gate_that_was_rebuilt
+                a_reservation_whose_lease_was_dropped_takes_anew
+                a_lease_that_ran_out_unnoticed_is_released_wholly_or_not_at_all
+            }
+            rebuilding by run_gate {
+                everything_that_changes_a_gate_moves_its_generation_up
+                looking_and_being_refused_do_not_stop_a_rebuild
+                a_missing_or_wrong_bucket_is_rebuilt
+                a_gate_with_a_lease_out_is_not_rebuilt
+                a_gate_that_changed_since_it_was_looked_at_is_not_rebuilt
+                what_happens_to_a_missing_gate_stops_its_rebuild_too
+                a_generation_does_not_come_back_after_a_gate_was_closed
+                a_rebuild_works_once_per_look
+                of_parallel_rebuilds_after_one_look_exactly_one_works
+            }
+            hasty_leases by run_gate_hasty {
+                a_lease_runs_out_by_itself
+            }
+            gate_races by run_gate {
+                as_many_tokens_are_granted_as_there_are
+                a_reservation_in_parallel_takes_once_and_ends_once
+                a_lease_that_is_settled_and_released_at_once_ends_one_way
+                parallel_adjustments_add_up
+                of_parallel_openings_one_counts
+                rebuilds_beside_bookings_never_leave_a_wrong_gate
+                a_random_sequence_leaves_the_tokens_and_leases_it_should
+            }
+        }
+    };
+}
+
+/// One module per group, one test per promise. `super` is where the contract
+/// was called, so the backend's name is looked up there.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests {
+    ($backend:ident $($module:ident by $run:ident { $($promise:ident)+ })+) => {
+        $(
+            mod $module {
+                $(
+                    #[test]
+                    fn $promise() {
+                        $crate::$run::<super::$backend, _>($crate::promises::$module::$promise);
+                    }
+                )+
+            }
+        )+
+    };
+}

@@ -1,0 +1,23 @@
+//! The promises, one file per port or purpose. Each is a function that gets a
+//! fresh backend and panics when the promise is broken; `macros` lists them.
+
+pub mod bookings;
+pub mod catalogue;
+pub mod deletion;
+pub mod demo;
+pub mod dropped;
+pub mod events;
+pub mod forgetting;
+pub mod gate;
+pub mod gate_races;
+pub mod hasty_leases;
+pub mod idempotency;
+pub mod leases;
+pub mod maintenance;
+pub mod probe;
+pub mod races;
+pub mod random;
+pub mod rebuilding;
+pub mod records;
+pub mod sales;
+pub mod users;

@@ -1,0 +1,217 @@
+//! Many at a gate at the same time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::ports::{GateAnswer, GateReading};
+use tokio::sync::Mutex;
+
+use crate::GateBench;
+use crate::parallel::parallel;
+use crate::seed::{Seeded, steps};
+
+pub async fn as_many_tokens_are_granted_as_there_are(bench: GateBench) {
+    bench.open(5).await;
+    let answers = parallel(100, |number| {
+        let bench = bench.clone();
+        async move { bench.take(number as u128, 1).await }
+    })
+    .await;
+    let count = |wanted| answers.iter().filter(|answer| **answer == wanted).count();
+    assert_eq!(count(GateAnswer::Granted), 5);
+    assert_eq!(count(GateAnswer::Refused { tokens_left: 0 }), 95);
+    assert_eq!(bench.standing().await, (Some(0), 5));
+}
+
+pub async fn a_reservation_in_parallel_takes_once_and_ends_once(bench: GateBench) {
+    bench.open(9).await;
+    let answers = parallel(16, |_| {
+        let bench = bench.clone();
+        async move { bench.take(1, 2).await }
+    })
+    .await;
+    assert!(answers.iter().all(|answer| *answer == GateAnswer::Granted));
+    assert_eq!(bench.standing().await, (Some(7), 1));
+    bench.take(2, 3).await;
+    parallel(16, |_| {
+        let bench = bench.clone();
+        async move { bench.release(1).await }
+    })
+    .await;
+    assert_eq!(bench.standing().await, (Some(6), 1));
+}
+
+pub async fn a_lease_that_is_settled_and_released_at_once_ends_one_way(bench: GateBench) {
+    for round in 0..8 {
+        bench.open(5).await;
+        bench.take(round, 2).await;
+        parallel(8, |number| {
+            let bench = bench.clone();
+            async move {
+                match number % 2 {
+                    0 => bench.settle(round).await,
+                    _ => bench.release(round).await,
+                }
+            }
+        })
+        .await;
+        let reading = bench.read().await;
+        assert!(
+            matches!(
+                reading,
+                GateReading {
+                    tokens: Some(3 | 5),
+                    leases: 0,
+                    ..
+                }
+            ),
+            "{reading:?}"
+        );
+        bench.close().await;
+    }
+}
+
+pub async fn parallel_adjustments_add_up(bench: GateBench) {
+    bench.open(100).await;
+    parallel(40, |number| {
+        let bench = bench.clone();
+        async move { bench.adjust([3, -2][number % 2]).await }
+    })
+    .await;
+    assert_eq!(bench.standing().await, (Some(120), 0));
+}
+
+pub async fn of_parallel_openings_one_counts(bench: GateBench) {
+    for _ in 0..5 {
+        parallel(16, |number| {
+            let bench = bench.clone();
+            async move {
+                bench.open(10).await;
+                bench.take(number as u128, 1).await;
+            }
+        })
+        .await;
+        let reading = bench.read().await;
+        assert_eq!((reading.tokens, reading.leases), (Some(0), 10));
+        bench.close().await;
+    }
+}
+
+pub async fn rebuilds_beside_bookings_never_leave_a_wrong_gate(bench: GateBench) {
+    let seeded = Seeded::new();
+    // The store: what it sells is decided under its own lock.
+    let store = Arc::new(Mutex::new(40_i64));
+    bench.open(40).await;
+    let chances: Vec<_> = (0..12).map(|number| seeded.chance(number)).collect();
+    parallel(12, |number| {
+        let (bench, store, mut chance) =
+            (bench.clone(), Arc::clone(&store), chances[number].clone());
+        async move {
+            for turn in 0..20 {
+                if number % 4 == 0 {
+                    let generation = bench.read().await.generation;
+                    let left = *store.lock().await;
+                    bench.rebuild(left, generation).await;
+                    continue;
+                }
+                let reservation = (number * 100 + turn) as u128;
+                if bench.take(reservation, 1).await != GateAnswer::Granted {
+                    continue;
+                }
+                if chance.u32(0..3) == 0 {
+                    bench.release(reservation).await;
+                } else {
+                    *store.lock().await -= 1;
+                    bench.settle(reservation).await;
+                }
+            }
+        }
+    })
+    .await;
+    let left = *store.lock().await;
+    assert!(left >= 0, "the gate granted {} tokens too many", -left);
+    assert_eq!(bench.standing().await, (Some(left), 0));
+}
+
+/// What a gate should hold, as plain numbers.
+#[derive(Debug, Default)]
+struct Expected {
+    tokens: Option<i64>,
+    leases: BTreeMap<u128, i64>,
+}
+
+pub async fn a_random_sequence_leaves_the_tokens_and_leases_it_should(bench: GateBench) {
+    let seeded = Seeded::new();
+    let mut chance = seeded.chance(0);
+    let mut expected = Expected::default();
+    for step in 1..=steps(300) {
+        let (what, number, count) = (
+            chance.u32(0..100),
+            u128::from(chance.u32(0..6)),
+            chance.i64(1..5),
+        );
+        seeded.doing(format!(
+            "step {step}: {what} {number} {count} at {expected:?}"
+        ));
+        apply(&bench, &mut expected, what, number, count).await;
+        let leases = expected.leases.len() as u64;
+        assert_eq!(bench.standing().await, (expected.tokens, leases));
+    }
+}
+
+async fn apply(bench: &GateBench, expected: &mut Expected, what: u32, number: u128, count: i64) {
+    let leases = &mut expected.leases;
+    match what {
+        0..45 => {
+            let answer = match expected.tokens {
+                _ if leases.contains_key(&number) => GateAnswer::Granted,
+                None => GateAnswer::Unknown,
+                Some(tokens_left) if tokens_left < count => GateAnswer::Refused { tokens_left },
+                Some(tokens_left) => {
+                    expected.tokens = Some(tokens_left - count);
+                    leases.insert(number, count);
+                    GateAnswer::Granted
+                }
+            };
+            assert_eq!(bench.take(number, count).await, answer);
+        }
+        45..60 => {
+            leases.remove(&number);
+            bench.settle(number).await;
+        }
+        60..75 => {
+            let back = leases.remove(&number).unwrap_or(0);
+            expected.tokens = expected.tokens.map(|tokens| tokens + back);
+            bench.release(number).await;
+        }
+        75..82 => {
+            let count = if what.is_multiple_of(2) {
+                count
+            } else {
+                -count
+            };
+            expected.tokens = expected.tokens.map(|tokens| tokens + count);
+            bench.adjust(count).await;
+        }
+        82..88 => {
+            expected.tokens = expected.tokens.or(Some(count));
+            bench.open(count).await;
+        }
+        88..90 => {
+            *expected = Expected::default();
+            bench.close().await;
+        }
+        90..92 => {
+            leases.clear();
+            bench.expire_leases().await;
+        }
+        _ => {
+            let generation = bench.read().await.generation;
+            let at_rest = leases.is_empty();
+            if at_rest {
+                expected.tokens = Some(count);
+            }
+            assert_eq!(bench.rebuild(count, generation).await, at_rest);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! A store and a gate in memory, small enough to be seen to be right: the
+//! model that other adapters are compared with, and the first to run the suite.
+
+mod gate;
+mod memory;
+mod model;
+
+pub use gate::MemoryGate;
+pub use memory::MemoryStore;
+pub(crate) use model::{Model, Stamp};

@@ -1,0 +1,177 @@
+//! Runs one promise on one backend.
+
+use std::any::Any;
+use std::fmt;
+use std::ops::Deref;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{Backend, GateBackend, StoreSettings};
+
+/// Long enough for every promise on a machine that does other things too; a
+/// promise that takes longer hangs.
+const TIME_MAX: Duration = Duration::from_secs(110);
+
+/// Keys are kept for this long unless a promise is about forgetting them.
+const KEEP_KEYS: Duration = Duration::from_secs(60 * 60);
+
+/// Leases last this long unless a promise is about their end.
+const LEASE_TIME: Duration = Duration::from_secs(60 * 60);
+
+/// The store of one test and the counters that make its data distinct.
+#[derive(Clone)]
+pub struct Bench {
+    backend: Arc<dyn Backend>,
+    pub(crate) count: Arc<AtomicU64>,
+}
+
+impl Deref for Bench {
+    type Target = dyn Backend;
+
+    fn deref(&self) -> &Self::Target {
+        self.backend.as_ref()
+    }
+}
+
+impl fmt::Debug for Bench {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bench").finish_non_exhaustive()
+    }
+}
+
+/// The gate of one test.
+#[derive(Clone)]
+pub struct GateBench(Arc<dyn GateBackend>);
+
+impl Deref for GateBench {
+    type Target = dyn GateBackend;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref()
+    }
+}
+
+impl fmt::Debug for GateBench {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GateBench").finish_non_exhaustive()
+    }
+}
+
+/// Runs a promise on a fresh store.
+///
+/// # Panics
+/// The promise is broken.
+pub fn run_store<B, F>(promise: fn(Bench) -> F)
+where
+    B: Backend,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let settings = StoreSettings {
+        keep_keys: KEEP_KEYS,
+    };
+    run_store_with::<B, F>(settings, promise);
+}
+
+/// Runs a promise on a fresh store that need not keep idempotency keys at all.
+///
+/// # Panics
+/// The promise is broken.
+pub fn run_store_forgetful<B, F>(promise: fn(Bench) -> F)
+where
+    B: Backend,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let settings = StoreSettings {
+        keep_keys: Duration::ZERO,
+    };
+    run_store_with::<B, F>(settings, promise);
+}
+
+/// Runs a promise on a fresh store with these settings.
+///
+/// # Panics
+/// The promise is broken.
+pub fn run_store_with<B, F>(settings: StoreSettings, promise: fn(Bench) -> F)
+where
+    B: Backend,
+    F: Future<Output = ()> + Send + 'static,
+{
+    runtime().block_on(async {
+        let bench = Bench {
+            backend: Arc::new(B::start(settings).await),
+            count: Arc::default(),
+        };
+        let outcome = keep(promise(bench.clone())).await;
+        bench.stop().await;
+        outcome.unwrap_or_else(|panic| resume_unwind(panic));
+    });
+}
+
+/// Runs a promise on a fresh gate.
+///
+/// # Panics
+/// The promise is broken.
+pub fn run_gate<B, F>(promise: fn(GateBench) -> F)
+where
+    B: GateBackend,
+    F: Future<Output = ()> + Send + 'static,
+{
+    run_gate_with::<B, F>(LEASE_TIME, promise);
+}
+
+/// Runs a promise on a fresh gate whose leases run out at once.
+///
+/// # Panics
+/// The promise is broken.
+pub fn run_gate_hasty<B, F>(promise: fn(GateBench) -> F)
+where
+    B: GateBackend,
+    F: Future<Output = ()> + Send + 'static,
+{
+    run_gate_with::<B, F>(Duration::from_millis(1), promise);
+}
+
+fn run_gate_with<B, F>(lease_time: Duration, promise: fn(GateBench) -> F)
+where
+    B: GateBackend,
+    F: Future<Output = ()> + Send + 'static,
+{
+    runtime().block_on(async {
+        let bench = GateBench(Arc::new(B::start(lease_time).await));
+        let outcome = keep(promise(bench.clone())).await;
+        bench.stop().await;
+        outcome.unwrap_or_else(|panic| resume_unwind(panic));
+    });
+}
+
+/// Several threads even on a small machine: races must have a chance.
+fn runtime() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build()
+        .expect("a runtime can be built")
+}
+
+/// In a task of its own, so that the backend is stopped after a panic too.
+async fn keep(
+    promise: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Box<dyn Any + Send>> {
+    let promise = tokio::spawn(promise);
+    let abort = promise.abort_handle();
+    match tokio::time::timeout(TIME_MAX, promise).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(error.into_panic()),
+        Err(_) => {
+            abort.abort();
+            // What is resumed as a panic is not shown again.
+            let message = format!("no end within {TIME_MAX:?}");
+            eprintln!("{message}");
+            Err(Box::new(message))
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The suite on the reference store and gate: it must hold for what is right
+//! by construction.
+
+use std::time::Duration;
+
+use domain::ports::{
+    BookingRecords, BookingStore, DemoStore, EventCatalogue, EventStore, Maintenance, Probe,
+    SalesReports, SeatGate, UserStore,
+};
+use store_contract::reference::{MemoryGate, MemoryStore};
+use store_contract::{Backend, GateBackend, StoreSettings, async_trait};
+
+struct Store(MemoryStore);
+
+#[async_trait]
+impl Backend for Store {
+    async fn start(settings: StoreSettings) -> Self {
+        Self(MemoryStore::keeping_keys(settings.keep_keys))
+    }
+
+    async fn level_times(&self) {
+        self.0.level_times();
+    }
+
+    fn bookings(&self) -> &dyn BookingStore {
+        &self.0
+    }
+
+    fn records(&self) -> &dyn BookingRecords {
+        &self.0
+    }
+
+    fn events(&self) -> &dyn EventStore {
+        &self.0
+    }
+
+    fn catalogue(&self) -> &dyn EventCatalogue {
+        &self.0
+    }
+
+    fn users(&self) -> &dyn UserStore {
+        &self.0
+    }
+
+    fn sales(&self) -> &dyn SalesReports {
+        &self.0
+    }
+
+    fn maintenance(&self) -> &dyn Maintenance {
+        &self.0
+    }
+
+    fn demo(&self) -> &dyn DemoStore {
+        &self.0
+    }
+
+    fn probe(&self) -> &dyn Probe {
+        &self.0
+    }
+}
+
+struct Gate(MemoryGate);
+
+#[async_trait]
+impl GateBackend for Gate {
+    async fn start(lease_time: Duration) -> Self {
+        Self(MemoryGate::leasing_for(lease_time))
+    }
+
+    async fn expire_leases(&self) {
+        self.0.expire_leases();
+    }
+
+    fn gate(&self) -> &dyn SeatGate {
+        &self.0
+    }
+}
+
+store_contract::store_contract!(Store);
+store_contract::gate_contract!(Gate);
