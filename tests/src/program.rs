@@ -82,6 +82,22 @@ impl Program {
         self.env(&name, value)
     }
 
+    /// What it reads from standard input, instead of nothing.
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
+    /// Starts it and leaves it running: the test reads, writes and kills. It is
+    /// killed at the latest when the process is dropped.
+    pub fn start(self) -> tokio::process::Child {
+        tokio::process::Command::from(self.command)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program can be run")
+    }
+
     /// Runs it to its end, which must come within half a minute.
     pub async fn run(self) -> Finished {
         let what = shown(&self.command);

@@ -40,6 +40,6 @@ pub use database::{Database, OpenError};
 pub use gate::InProcessSeatGate;
 pub use settings::{LocationError, SqliteLocation, SqliteSettings};
 pub use store::{
-    SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore, SqliteMaintenance,
-    SqliteProbe, SqliteSalesReports, SqliteUserStore,
+    SqliteArchive, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore,
+    SqliteMaintenance, SqliteProbe, SqliteSalesReports, SqliteUserStore,
 };

@@ -5,6 +5,7 @@
 //! id, being a rowid, has none of its own. Without the collation it searches
 //! for the time alone and then passes all rows of that time one by one.
 
+mod archive;
 mod booking_records;
 mod bookings;
 mod demo;
@@ -14,6 +15,7 @@ mod probe;
 mod sales;
 mod users;
 
+pub use archive::SqliteArchive;
 pub use booking_records::SqliteBookingRecords;
 pub use bookings::SqliteBookingStore;
 pub use demo::SqliteDemoStore;

@@ -22,6 +22,6 @@ pub use connect::{ConnectError, PgSettings};
 pub use database::Database;
 pub use migrate::{MigrateError, Migrated, migrate, schema_is_current};
 pub use store::{
-    PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe,
+    PgArchive, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe,
     PgSalesReports, PgUserStore,
 };

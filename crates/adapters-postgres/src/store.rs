@@ -1,5 +1,6 @@
 //! One file per store; each method is one transaction.
 
+mod archive;
 mod booking_records;
 mod bookings;
 mod demo;
@@ -10,6 +11,7 @@ mod sales;
 mod totals;
 mod users;
 
+pub use archive::PgArchive;
 pub use booking_records::PgBookingRecords;
 pub use bookings::PgBookingStore;
 pub use demo::PgDemoStore;

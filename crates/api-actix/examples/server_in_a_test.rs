@@ -17,19 +17,27 @@ async fn main() -> Result<(), Failure> {
 
     let address = server.addresses()[0];
     let events = tokio::task::spawn_blocking(move || get(address, "/events")).await;
-    let events = events.expect("the client does not panic").expect("the server answers");
+    let events = events
+        .expect("the client does not panic")
+        .expect("the server answers");
     assert!(events.ends_with("[]"), "an empty store: {events}");
     println!("GET /events of an empty store: []");
 
     server.stop().await;
-    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+    assert!(
+        TcpStream::connect(address).is_err(),
+        "nobody listens any more"
+    );
     println!("stopped after {:?}", begin.elapsed());
     Ok(())
 }
 
 fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)

@@ -57,6 +57,25 @@ enum Command {
     SeedDemo,
     /// Compare the seat gate with the database once and put it right.
     Reconcile,
+    /// Write all users, events, bookings and idempotency keys into an archive.
+    ///
+    /// The archive is one state of the store, whatever is sold meanwhile, and
+    /// goes into any other store with `utsavam import`.
+    Export {
+        /// Where to: standard output if it is left out. A file gets its name
+        /// only when it is complete.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Take an archive over into an empty database, all of it or nothing.
+    ///
+    /// Migrates the database first. Ids, times and statuses stay what they
+    /// are; before anything is kept, counts and seats must add up.
+    Import {
+        /// Where from: standard input if it is left out.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Print the description of the HTTP interface (OpenAPI 3.1).
     Openapi {
         /// In which format.
@@ -96,6 +115,8 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Serve => commands::block_on(commands::serve::serve(settings)),
         Command::Migrate => commands::block_on(commands::migrate::migrate(settings)),
         Command::SeedDemo => commands::block_on(commands::seed_demo::seed_demo(settings)),
+        Command::Export { file } => commands::block_on(commands::export::export(settings, file)),
+        Command::Import { file } => commands::block_on(commands::import::import(settings, file)),
         Command::Reconcile => commands::block_on(commands::reconcile::reconcile(settings)),
     }
 }

@@ -1,7 +1,9 @@
 //! One file per command of the command line.
 
 pub(crate) mod config;
+pub(crate) mod export;
 pub(crate) mod health;
+pub(crate) mod import;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod reconcile;

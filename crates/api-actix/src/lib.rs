@@ -4,11 +4,13 @@
 
 mod admin_key;
 mod app;
+mod archive;
 mod background;
 pub mod cli;
 mod commands;
 mod failure;
 mod http;
+mod progress;
 mod redact;
 mod server;
 pub mod settings;

@@ -18,8 +18,8 @@ use adapters_postgres::PgSettings;
 use adapters_redis::RedisSeatGate;
 use domain::model::SeatCount;
 use domain::ports::{
-    BookingRecords, BookingStore, DemoStore, EventCatalogue, EventStore, Maintenance, NoGate,
-    Probe, SalesReports, SeatGate, UserStore,
+    Archive, BookingRecords, BookingStore, DemoStore, EventCatalogue, EventStore, Maintenance,
+    NoGate, Probe, SalesReports, SeatGate, UserStore,
 };
 use domain::rules::BookingPolicy;
 
@@ -43,6 +43,7 @@ pub(crate) struct Stores {
     pub(crate) sales: Arc<dyn SalesReports>,
     pub(crate) demo: Arc<dyn DemoStore>,
     pub(crate) maintenance: Arc<dyn Maintenance>,
+    pub(crate) archive: Arc<dyn Archive>,
     /// Without it nothing works.
     pub(crate) probe: Arc<dyn Probe>,
     /// Where the data are, for people.

@@ -1,6 +1,7 @@
 //! Typed values of the box office. Fields are private and every constructor
 //! that can fail checks, so an illegal value cannot exist.
 
+mod archive;
 mod booking;
 mod email;
 mod event;
@@ -13,6 +14,7 @@ mod seats;
 mod text;
 mod user;
 
+pub use archive::{ArchiveCounts, BookingRecord, EventRecord, KeyRecord, Record};
 pub use booking::{AttendedBooking, BookSeats, Booked, Booking, BookingStatus, Cancelled};
 pub use email::Email;
 pub use event::{ChangedEvent, Event, EventChange, EventSeats, PublishEvent};

@@ -8,6 +8,7 @@
 //! - [`StoreError`] is only for trouble; every expected refusal has a variant
 //!   of its own in the operation's error.
 
+mod archive;
 mod bookings;
 mod demo;
 mod events;
@@ -17,6 +18,7 @@ mod probe;
 mod sales;
 mod users;
 
+pub use archive::{Archive, ExportError, ImportError, RecordSink, RecordSource};
 pub use bookings::{
     BookError, BookingRecords, BookingStore, CancelError, EventBookingsError, FindBookingError,
     HistoryError,
@@ -33,6 +35,7 @@ pub use users::{RegisterError, UserStore};
 pub mod mocks {
     //! `mockall` mocks of every port.
 
+    pub use super::archive::MockArchive;
     pub use super::bookings::{MockBookingRecords, MockBookingStore};
     pub use super::demo::MockDemoStore;
     pub use super::events::{MockEventCatalogue, MockEventStore};

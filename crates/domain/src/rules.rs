@@ -2,11 +2,13 @@
 //! makes the answer durable; so every store decides alike.
 
 mod allot;
+mod archive;
 mod cancel;
 mod change;
 mod idempotency;
 
 pub use allot::{Allotment, BookingPolicy, EventFacts, Refusal, SeatRequest, TooManySeats, allot};
+pub use archive::{ArchiveCheck, ArchiveSums, Inconsistency, RecordOrder};
 pub use cancel::{Cancellation, cancel};
 pub use change::{CapacityBelowConfirmed, change};
 pub use idempotency::{KeyReused, replay};

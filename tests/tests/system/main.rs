@@ -1,8 +1,11 @@
 //! The program among its dependencies: the seat gate, races, outages, the life
-//! of the process, and databases that it takes over.
+//! of the process, and databases
+//! that it takes over or carries elsewhere.
 
 mod adoption;
 mod adoption_refused;
+mod archive;
+mod archive_refused;
 mod concurrency_program;
 mod gate;
 mod gate_faults;

@@ -60,7 +60,7 @@ async fn an_unreachable_database_ends_every_command_with_a_sentence_after_the_wa
         "postgres://utsavam:s3cret@127.0.0.1:{}/nowhere",
         free_port()
     );
-    for command in ["serve", "migrate", "seed-demo", "reconcile"] {
+    for command in ["serve", "migrate", "seed-demo", "reconcile", "export"] {
         let finished = Program::new(&[command])
             .env("DATABASE_URL", &url)
             .env("REDIS_URL", "redis://127.0.0.1:1/0")
@@ -316,6 +316,8 @@ async fn help_names_every_command() {
         "migrate",
         "seed-demo",
         "reconcile",
+        "export",
+        "import",
         "openapi",
         "config",
     ] {

@@ -1,7 +1,7 @@
 //! Events in PostgreSQL.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -141,8 +141,10 @@ impl EventStore for PgEventStore {
     async fn change(
         &self,
         event_id: EventId,
-        change: EventChange,
+        mut change: EventChange,
     ) -> Result<ChangedEvent, ChangeEventError> {
+        // As fine as a column keeps it, so that the answer is what is stored.
+        change.start_at = change.start_at.map(|start_at| start_at.trunc_subsecs(6));
         self.0
             .transaction(move |connection| {
                 async move {

@@ -56,6 +56,9 @@ prepared!(
 #[async_trait]
 impl Maintenance for PgMaintenance {
     async fn finish_deletions(&self, bookings_max: usize) -> Result<usize, StoreError> {
+        if bookings_max == 0 {
+            return Ok(0);
+        }
         self.0
             .transaction(move |connection| {
                 async move {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use adapters_embedded::{
-    Database, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore,
-    SqliteLocation, SqliteMaintenance, SqliteProbe, SqliteSalesReports, SqliteSettings,
-    SqliteUserStore,
+    Database, SqliteArchive, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore,
+    SqliteEventStore, SqliteLocation, SqliteMaintenance, SqliteProbe, SqliteSalesReports,
+    SqliteSettings, SqliteUserStore,
 };
 
 use crate::failure::Failure;
@@ -65,6 +65,7 @@ fn stores(database: Database, place: String) -> Stores {
         sales: Arc::new(SqliteSalesReports::new(database.clone())),
         demo: Arc::new(SqliteDemoStore::new(database.clone())),
         maintenance: Arc::new(SqliteMaintenance::new(database.clone())),
+        archive: Arc::new(SqliteArchive::new(database.clone())),
         probe: Arc::new(SqliteProbe::new(database)),
         place,
     }

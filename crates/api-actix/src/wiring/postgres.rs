@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_postgres::{
-    ConnectError, Database, MigrateError, Migrated, PgBookingRecords, PgBookingStore, PgDemoStore,
-    PgEventStore, PgMaintenance, PgProbe, PgSalesReports, PgSettings, PgUserStore,
+    ConnectError, Database, MigrateError, Migrated, PgArchive, PgBookingRecords, PgBookingStore,
+    PgDemoStore, PgEventStore, PgMaintenance, PgProbe, PgSalesReports, PgSettings, PgUserStore,
 };
 
 use crate::failure::{Failure, with_causes};
@@ -116,6 +116,7 @@ fn stores(database: Database, place: String) -> Stores {
         sales: Arc::new(PgSalesReports::new(database.clone())),
         demo: Arc::new(PgDemoStore::new(database.clone())),
         maintenance: Arc::new(PgMaintenance::new(database.clone())),
+        archive: Arc::new(PgArchive::new(database.clone())),
         probe: Arc::new(PgProbe::new(database)),
         place,
     }

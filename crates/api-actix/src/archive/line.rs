@@ -1,0 +1,330 @@
+//! Single lines and the values that they stand for.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use domain::model::{
+    ArchiveCounts, Booking, BookingId, BookingRecord, BookingStatus, Capacity, Email, Event,
+    EventId, EventName, EventRecord, IdempotencyKey, Invalid, KeyRecord, KeyedBooking,
+    PublishEvent, Record, SeatCount, User, UserId, UserName, Venue,
+};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Header {
+    pub(super) utsavam_archive: u64,
+    pub(super) created_at: String,
+}
+
+/// The part of the first line that every version of the format has.
+#[derive(Debug, Deserialize)]
+pub(super) struct AnyHeader {
+    pub(super) utsavam_archive: u64,
+}
+
+/// Every other line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub(super) enum Line {
+    User(UserLine),
+    Event(EventLine),
+    Booking(BookingLine),
+    Key(KeyLine),
+    End(EndLine),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UserLine {
+    id: i64,
+    email: String,
+    #[serde(deserialize_with = "present")]
+    name: Option<String>,
+    created_at: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventLine {
+    id: i64,
+    name: String,
+    #[serde(deserialize_with = "present")]
+    venue: Option<String>,
+    start_at: String,
+    capacity: i64,
+    seats_available: i64,
+    version: i64,
+    created_at: String,
+    updated_at: String,
+    #[serde(deserialize_with = "present")]
+    deleted_at: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BookingLine {
+    id: i64,
+    user_id: i64,
+    event_id: i64,
+    seats: i64,
+    status: String,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyLine {
+    user_id: i64,
+    key: String,
+    booking_id: i64,
+    event_id: i64,
+    seats: i64,
+    created_at: String,
+}
+
+/// The last line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EndLine {
+    users: u64,
+    events: u64,
+    bookings: u64,
+    keys: u64,
+}
+
+/// A member that may be null but must not be left out.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(value)
+}
+
+impl TryFrom<&Record> for Line {
+    type Error = Invalid;
+
+    /// # Errors
+    /// Refuses a time that has no place in the format.
+    fn try_from(record: &Record) -> Result<Self, Invalid> {
+        Ok(match record {
+            Record::User(user) => Self::User(UserLine::try_from(user)?),
+            Record::Event(record) => Self::Event(EventLine::try_from(record)?),
+            Record::Booking(record) => Self::Booking(BookingLine::try_from(record)?),
+            Record::Key(record) => Self::Key(KeyLine::try_from(record)?),
+        })
+    }
+}
+
+impl TryFrom<&User> for UserLine {
+    type Error = Invalid;
+
+    fn try_from(user: &User) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: user.id.get(),
+            email: user.email.as_str().to_owned(),
+            name: user.name.as_ref().map(|name| name.as_str().to_owned()),
+            created_at: time_text(user.created_at)?,
+        })
+    }
+}
+
+impl TryFrom<UserLine> for User {
+    type Error = Invalid;
+
+    fn try_from(line: UserLine) -> Result<Self, Invalid> {
+        let name = line.name.as_deref().map(|name| {
+            let parsed = member("name", UserName::parse(name))?;
+            unaltered("name", name, parsed.as_str())?;
+            Ok(parsed)
+        });
+        let email = member("email", Email::parse(&line.email))?;
+        unaltered("email", &line.email, email.as_str())?;
+        Ok(Self {
+            id: member("id", UserId::try_new(line.id))?,
+            email,
+            name: name.transpose()?,
+            created_at: time("created_at", &line.created_at)?,
+        })
+    }
+}
+
+impl TryFrom<&EventRecord> for EventLine {
+    type Error = Invalid;
+
+    fn try_from(record: &EventRecord) -> Result<Self, Invalid> {
+        let event = &record.event;
+        Ok(Self {
+            id: event.id().get(),
+            name: event.name().as_str().to_owned(),
+            venue: event.venue().map(|venue| venue.as_str().to_owned()),
+            start_at: time_text(event.start_at())?,
+            capacity: event.capacity().get().into(),
+            seats_available: event.seats_available().get().into(),
+            version: record.version,
+            created_at: time_text(record.created_at)?,
+            updated_at: time_text(record.updated_at)?,
+            deleted_at: record.deleted_at.map(time_text).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<EventLine> for EventRecord {
+    type Error = Invalid;
+
+    fn try_from(line: EventLine) -> Result<Self, Invalid> {
+        let venue = line.venue.as_deref().map(|venue| {
+            let parsed = member("venue", Venue::parse(venue))?;
+            unaltered("venue", venue, parsed.as_str())?;
+            Ok(parsed)
+        });
+        let name = member("name", EventName::parse(&line.name))?;
+        unaltered("name", &line.name, name.as_str())?;
+        let details = PublishEvent {
+            name,
+            venue: venue.transpose()?,
+            start_at: time("start_at", &line.start_at)?,
+            capacity: member("capacity", Capacity::try_new(line.capacity))?,
+        };
+        let id = member("id", EventId::try_new(line.id))?;
+        let left = member("seats_available", Capacity::try_new(line.seats_available))?;
+        let event = Event::try_new(id, details, left)
+            .map_err(|invalid| Invalid::new(format!("event {id}: {invalid}")))?;
+        let deleted_at = line.deleted_at.as_deref();
+        Ok(Self {
+            event,
+            version: line.version,
+            created_at: time("created_at", &line.created_at)?,
+            updated_at: time("updated_at", &line.updated_at)?,
+            deleted_at: deleted_at.map(|at| time("deleted_at", at)).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<&BookingRecord> for BookingLine {
+    type Error = Invalid;
+
+    fn try_from(record: &BookingRecord) -> Result<Self, Invalid> {
+        let booking = &record.booking;
+        Ok(Self {
+            id: booking.id.get(),
+            user_id: booking.user_id.get(),
+            event_id: booking.event_id.get(),
+            seats: booking.seats.get().into(),
+            status: booking.status.as_str().to_owned(),
+            created_at: time_text(booking.created_at)?,
+            updated_at: time_text(record.updated_at)?,
+        })
+    }
+}
+
+impl TryFrom<BookingLine> for BookingRecord {
+    type Error = Invalid;
+
+    fn try_from(line: BookingLine) -> Result<Self, Invalid> {
+        Ok(Self {
+            booking: Booking {
+                id: member("id", BookingId::try_new(line.id))?,
+                user_id: member("user_id", UserId::try_new(line.user_id))?,
+                event_id: member("event_id", EventId::try_new(line.event_id))?,
+                seats: member("seats", SeatCount::try_new(line.seats))?,
+                status: member("status", BookingStatus::parse(&line.status))?,
+                created_at: time("created_at", &line.created_at)?,
+            },
+            updated_at: time("updated_at", &line.updated_at)?,
+        })
+    }
+}
+
+impl TryFrom<&KeyRecord> for KeyLine {
+    type Error = Invalid;
+
+    fn try_from(record: &KeyRecord) -> Result<Self, Invalid> {
+        Ok(Self {
+            user_id: record.user_id.get(),
+            key: record.key.as_str().to_owned(),
+            booking_id: record.first.booking_id.get(),
+            event_id: record.first.event_id.get(),
+            seats: record.first.seats.get().into(),
+            created_at: time_text(record.created_at)?,
+        })
+    }
+}
+
+impl TryFrom<KeyLine> for KeyRecord {
+    type Error = Invalid;
+
+    fn try_from(line: KeyLine) -> Result<Self, Invalid> {
+        Ok(Self {
+            user_id: member("user_id", UserId::try_new(line.user_id))?,
+            key: member("key", IdempotencyKey::parse(&line.key))?,
+            first: KeyedBooking {
+                booking_id: member("booking_id", BookingId::try_new(line.booking_id))?,
+                event_id: member("event_id", EventId::try_new(line.event_id))?,
+                seats: member("seats", SeatCount::try_new(line.seats))?,
+            },
+            created_at: time("created_at", &line.created_at)?,
+        })
+    }
+}
+
+impl From<ArchiveCounts> for EndLine {
+    fn from(counts: ArchiveCounts) -> Self {
+        Self {
+            users: counts.users,
+            events: counts.events,
+            bookings: counts.bookings,
+            keys: counts.keys,
+        }
+    }
+}
+
+impl From<EndLine> for ArchiveCounts {
+    fn from(line: EndLine) -> Self {
+        Self {
+            users: line.users,
+            events: line.events,
+            bookings: line.bookings,
+            keys: line.keys,
+        }
+    }
+}
+
+fn member<T>(name: &str, value: Result<T, Invalid>) -> Result<T, Invalid> {
+    value.map_err(|invalid| Invalid::new(format!("{name} {invalid}")))
+}
+
+/// The model trims and lower-cases what people type. An archive holds what a
+/// store holds, so there is nothing to trim; or two addresses may become one.
+fn unaltered(name: &str, text: &str, kept: &str) -> Result<(), Invalid> {
+    if text == kept {
+        return Ok(());
+    }
+    Err(Invalid::new(format!(
+        "{name} must be as it is stored: {kept:?}"
+    )))
+}
+
+/// A time as the format has it.
+///
+/// # Errors
+/// RFC 3339 knows no year before 0 or behind 9999.
+pub(super) fn time_text(at: DateTime<Utc>) -> Result<String, Invalid> {
+    let text = at.to_rfc3339_opts(SecondsFormat::Micros, true);
+    match time("the time", &text) {
+        Ok(_) => Ok(text),
+        Err(_) => Err(Invalid::new(format!(
+            "{text} is beyond the years 0 to 9999"
+        ))),
+    }
+}
+
+/// Reads a time that has exactly this form, so that none is rounded or moved.
+pub(super) fn time(name: &str, text: &str) -> Result<DateTime<Utc>, Invalid> {
+    let parsed = DateTime::parse_from_rfc3339(text).ok();
+    parsed
+        .and_then(|at| DateTime::from_timestamp_micros(at.timestamp_micros()))
+        .filter(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true) == text)
+        .ok_or_else(|| {
+            Invalid::new(format!(
+                "{name} must be a time such as 2026-11-22T18:00:00.000000Z"
+            ))
+        })
+}

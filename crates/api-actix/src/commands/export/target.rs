@@ -1,0 +1,126 @@
+//! Where an archive is written to.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufWriter, Stdout, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// Standard output, or a file that gets its name only when it is complete.
+#[derive(Debug)]
+pub(super) enum Target {
+    StandardOutput(BufWriter<Stdout>),
+    File {
+        file: BufWriter<NamedTempFile>,
+        path: PathBuf,
+    },
+}
+
+impl Target {
+    /// Standard output for no path. Else makes a file beside the one named, for
+    /// this user alone: it will hold people's addresses.
+    ///
+    /// # Errors
+    /// The file cannot be made, or the name is that of something else.
+    pub(super) fn open(path: Option<&Path>) -> io::Result<Self> {
+        let Some(path) = path else {
+            return Ok(Self::StandardOutput(BufWriter::new(io::stdout())));
+        };
+        // A link goes on to be one.
+        let path = match path.canonicalize() {
+            Ok(path) if path.is_file() => path,
+            // Renaming would put a file in the place of a device or a pipe.
+            Ok(_) => return Err(io::Error::other("it is not a file")),
+            Err(_) => std::path::absolute(path)?,
+        };
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::Error::from(io::ErrorKind::InvalidFilename));
+        };
+        let prefix = [OsStr::new("."), name, OsStr::new(".")].join(OsStr::new(""));
+        let file = tempfile::Builder::new()
+            .prefix(&prefix)
+            .suffix(".part")
+            .tempfile_in(folder)?;
+        Ok(Self::File {
+            file: BufWriter::new(file),
+            path,
+        })
+    }
+
+    /// Makes the file durable and gives it its name. Replaces one that had it.
+    ///
+    /// # Errors
+    /// The disk does not take it; then there is no file of that name, or still
+    /// the former one.
+    pub(super) fn finish(self) -> io::Result<()> {
+        match self {
+            Self::StandardOutput(mut output) => output.flush(),
+            Self::File { file, path } => {
+                let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+                file.as_file().sync_all()?;
+                file.persist(&path).map_err(|error| error.error)?;
+                match path.parent() {
+                    Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::StandardOutput(output) => output.write(bytes),
+            Self::File { file, .. } => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::StandardOutput(output) => output.flush(),
+            Self::File { file, .. } => file.flush(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_its_name_when_it_is_complete_and_not_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("shop.jsonl");
+        std::fs::write(&path, "the former one").expect("a file");
+        let files = || std::fs::read_dir(folder.path()).expect("a folder").count();
+
+        let mut given_up = Target::open(Some(&path)).expect("a file beside it");
+        given_up.write_all(b"half").expect("room");
+        drop(given_up);
+        assert_eq!(
+            std::fs::read_to_string(&path).expect("still"),
+            "the former one"
+        );
+        assert_eq!(files(), 1);
+
+        let mut target = Target::open(Some(&path)).expect("a file beside it");
+        target.write_all(b"whole").expect("room");
+        assert_eq!(
+            std::fs::read_to_string(&path).expect("still"),
+            "the former one"
+        );
+        target.finish().expect("room");
+        assert_eq!(std::fs::read_to_string(&path).expect("new"), "whole");
+        assert_eq!(files(), 1);
+    }
+
+    #[test]
+    fn nothing_but_a_file_is_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let refusal = Target::open(Some(folder.path())).expect_err("a folder");
+        assert_eq!(refusal.to_string(), "it is not a file");
+        Target::open(Some(&folder.path().join("missing/shop.jsonl"))).expect_err("no such folder");
+    }
+}

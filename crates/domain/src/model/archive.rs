@@ -1,0 +1,103 @@
+//! What a store holds, record by record, on its way to another store.
+
+use chrono::{DateTime, Utc};
+
+use super::{Booking, Event, IdempotencyKey, KeyedBooking, User, UserId};
+
+/// One thing that a store keeps, as it keeps it. What can be worked out from
+/// these, such as the figures of sales, is not among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A registered user.
+    User(User),
+    /// An event, deleted or not.
+    Event(EventRecord),
+    /// A booking, cancelled or not.
+    Booking(BookingRecord),
+    /// An idempotency key that is bound.
+    Key(KeyRecord),
+}
+
+/// An event with all that is kept about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// The event. Its seats left follow from the bookings; they are carried to
+    /// find out whether all bookings have arrived.
+    pub event: Event,
+    /// How often it was changed.
+    pub version: i64,
+    /// When it was published.
+    pub created_at: DateTime<Utc>,
+    /// When it was changed for the last time.
+    pub updated_at: DateTime<Utc>,
+    /// When it was deleted, if it was.
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+/// A booking with all that is kept about it. The status is the one that is
+/// stored: a booking of a deleted event reads as cancelled before it is marked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BookingRecord {
+    /// The booking.
+    pub booking: Booking,
+    /// When it was changed for the last time.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// An idempotency key and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Whose key it is.
+    pub user_id: UserId,
+    /// The key.
+    pub key: IdempotencyKey,
+    /// The booking that was made under it, and what was asked for.
+    pub first: KeyedBooking,
+    /// When it was bound.
+    pub created_at: DateTime<Utc>,
+}
+
+/// How many records of each kind there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ArchiveCounts {
+    /// Users.
+    pub users: u64,
+    /// Events.
+    pub events: u64,
+    /// Bookings.
+    pub bookings: u64,
+    /// Idempotency keys.
+    pub keys: u64,
+}
+
+impl ArchiveCounts {
+    /// One more of this record's kind.
+    pub fn add(&mut self, record: &Record) {
+        match record {
+            Record::User(_) => self.users += 1,
+            Record::Event(_) => self.events += 1,
+            Record::Booking(_) => self.bookings += 1,
+            Record::Key(_) => self.keys += 1,
+        }
+    }
+
+    /// Records of all kinds.
+    pub fn total(&self) -> u64 {
+        self.users + self.events + self.bookings + self.keys
+    }
+}
+
+impl std::fmt::Display for ArchiveCounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            users,
+            events,
+            bookings,
+            keys,
+        } = self;
+        write!(
+            f,
+            "{users} users, {events} events, {bookings} bookings, {keys} idempotency keys"
+        )
+    }
+}
