@@ -346,8 +346,8 @@ impl Settings {
         self.check_numbers()?;
         SeatCount::try_new(self.booking.seats_max.into())
             .map_err(|invalid| wrong("booking.seats_max", invalid.to_string()))?;
-        if !(DAY..=3_650 * DAY).contains(&self.idempotency.keep) {
-            let problem = "must be between 24h, which clients rely on, and 3650days";
+        if !(DAY..=36_500 * DAY).contains(&self.idempotency.keep) {
+            let problem = "must be between 24h, which clients rely on, and 36500days";
             return Err(wrong("idempotency.keep", problem));
         }
         let key = &self.admin.key;
