@@ -15,10 +15,10 @@ use domain::model::{EventId, EventSeats, ReservationId, SeatCount};
 use domain::ports::{GateAnswer, GateError, GateGeneration, GateReading, SeatGate};
 
 use self::bucket::Bucket;
-use crate::clock;
 
-/// How long a gate is kept after its event began, and after it last changed.
-const KEEP: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a gate is kept after it last changed or was looked at. Whoever
+/// reconciles looks at those of all upcoming events.
+const KEEP: Duration = Duration::from_secs(5 * 60);
 
 /// Fewer gates than this are never searched for old ones.
 const PRUNE_FROM: usize = 1_024;
@@ -26,8 +26,8 @@ const PRUNE_FROM: usize = 1_024;
 /// A [`SeatGate`] in the memory of this process, for a server that has its
 /// store to itself. It is empty after a start, until it is reconciled.
 ///
-/// A gate leaves a day after its event began, or a day after its last change if
-/// that is later, so the memory follows the number of events on sale.
+/// A gate that nobody changes or reads leaves after five minutes, so the memory
+/// follows the number of events on sale.
 pub struct InProcessSeatGate {
     gates: Mutex<Gates>,
     lease_ttl: Duration,
@@ -76,13 +76,6 @@ impl InProcessSeatGate {
         let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         (gates, (self.clock)())
     }
-
-    /// How long from now a gate is kept for its event's sake. Bookings end with
-    /// the beginning, but clocks differ and a beginning can be moved.
-    fn keep_for(event: &EventSeats) -> Duration {
-        let ahead = event.start_at - clock::now();
-        ahead.to_std().unwrap_or(Duration::ZERO) + KEEP
-    }
 }
 
 impl Gates {
@@ -98,9 +91,9 @@ impl Gates {
         self.buckets.get_mut(&event_id)
     }
 
-    /// Changes the gate of an event; one that is not there is made, closed.
-    /// It has a generation even so: what was sold or freed in the store makes
-    /// stale what a rebuild under way has read there.
+    /// Changes the gate of an event otherwise than by a booking; one that is
+    /// not there is made, closed. It has a generation even so: what was freed
+    /// or deleted in the store makes stale what a rebuild under way has read.
     fn change(&mut self, event_id: EventId, now: Duration) -> &mut Bucket {
         self.prune(now);
         if self.find(event_id, now).is_none() {
@@ -108,7 +101,8 @@ impl Gates {
         }
         self.changes += 1;
         let bucket = self.buckets.entry(event_id).or_insert_with(Bucket::closed);
-        bucket.changed(self.changes, now + KEEP);
+        bucket.changed(self.changes);
+        bucket.keep_until(now + KEEP);
         bucket
     }
 
@@ -145,22 +139,26 @@ impl SeatGate for InProcessSeatGate {
                 GateAnswer::Refused { tokens_left }
             }
             Some(_) => {
-                let runs_out = now.saturating_add(self.lease_ttl);
-                gates
-                    .change(event_id, now)
-                    .lease(reservation, seats, runs_out);
+                bucket.lease(reservation, seats, now.saturating_add(self.lease_ttl));
+                bucket.keep_until(now + KEEP);
                 GateAnswer::Granted
             }
         }
     }
 
     async fn settle(&self, event_id: EventId, reservation: ReservationId) {
-        self.end_lease(event_id, reservation);
+        let (mut gates, now) = self.lock();
+        if let Some(bucket) = gates.find(event_id, now) {
+            bucket.end_lease(reservation);
+        }
     }
 
     async fn release(&self, event_id: EventId, reservation: ReservationId) {
-        if let Some((mut gates, now, seats)) = self.end_lease(event_id, reservation) {
-            gates.change(event_id, now).add(i64::from(seats.get()));
+        let (mut gates, now) = self.lock();
+        if let Some(bucket) = gates.find(event_id, now)
+            && let Some(seats) = bucket.end_lease(reservation)
+        {
+            bucket.add(i64::from(seats.get()));
         }
     }
 
@@ -171,14 +169,10 @@ impl SeatGate for InProcessSeatGate {
 
     async fn open(&self, event: EventSeats) {
         let (mut gates, now) = self.lock();
-        let is_open = gates
-            .find(event.event_id, now)
-            .is_some_and(|bucket| bucket.tokens().is_some());
-        if !is_open {
-            let keep_until = now + Self::keep_for(&event);
+        if gates.find(event.event_id, now).is_none() {
             gates
                 .change(event.event_id, now)
-                .open(event.seats_available, keep_until);
+                .set(event.seats_available.get().into());
         }
     }
 
@@ -190,17 +184,27 @@ impl SeatGate for InProcessSeatGate {
     async fn read(&self, event_ids: &[EventId]) -> Result<Vec<GateReading>, GateError> {
         let (mut gates, now) = self.lock();
         let readings = event_ids.iter().map(|&event_id| {
-            let ran_out = gates
-                .find(event_id, now)
-                .is_some_and(|bucket| bucket.drop_leases_run_out(now));
-            if ran_out {
-                gates.change(event_id, now);
-            }
-            gates
-                .find(event_id, now)
-                .map_or(NO_GATE, |bucket| bucket.reading())
+            gates.find(event_id, now).map_or(NO_GATE, |bucket| {
+                bucket.drop_leases_run_out(now);
+                bucket.keep_until(now + KEEP);
+                bucket.reading()
+            })
         });
         Ok(readings.collect())
+    }
+
+    async fn raise(&self, event: EventSeats) -> Result<bool, GateError> {
+        let (mut gates, now) = self.lock();
+        let Some(bucket) = gates.find(event.event_id, now) else {
+            return Ok(false);
+        };
+        bucket.drop_leases_run_out(now);
+        let floor = i64::from(event.seats_available.get()) - bucket.seats_leased();
+        let is_too_low = bucket.tokens().is_some_and(|tokens| tokens < floor);
+        if is_too_low {
+            gates.change(event.event_id, now).set(floor);
+        }
+        Ok(is_too_low)
     }
 
     async fn rebuild(
@@ -209,19 +213,16 @@ impl SeatGate for InProcessSeatGate {
         generation: GateGeneration,
     ) -> Result<bool, GateError> {
         let (mut gates, now) = self.lock();
-        let bucket = gates.find(event.event_id, now);
-        let (current, in_use) = bucket.map_or((NO_GATE.generation, false), |bucket| {
-            (bucket.reading().generation, bucket.is_in_use(now))
-        });
-        if current != generation || in_use {
+        let reading = gates
+            .find(event.event_id, now)
+            .map_or(NO_GATE, |bucket| bucket.reading());
+        if reading.generation != generation {
             return Ok(false);
         }
-        let keep_until = now + Self::keep_for(&event);
-        let bucket = gates.change(event.event_id, now);
-        // Leases that ran out go too: released later, they would give back
-        // tokens that the bucket no longer lacks.
-        bucket.close();
-        bucket.open(event.seats_available, keep_until);
+        let seats_left = i64::from(event.seats_available.get());
+        if reading.tokens.is_none_or(|tokens| tokens > seats_left) {
+            gates.change(event.event_id, now).set(seats_left);
+        }
         Ok(true)
     }
 }
@@ -230,22 +231,9 @@ impl SeatGate for InProcessSeatGate {
 const NO_GATE: GateReading = GateReading {
     tokens: None,
     leases: 0,
+    seats_leased: 0,
     generation: GateGeneration(0),
 };
-
-impl InProcessSeatGate {
-    /// Ends a lease, which counts as a change; `None` without one.
-    fn end_lease(
-        &self,
-        event_id: EventId,
-        reservation: ReservationId,
-    ) -> Option<(MutexGuard<'_, Gates>, Duration, SeatCount)> {
-        let (mut gates, now) = self.lock();
-        let seats = gates.find(event_id, now)?.end_lease(reservation)?;
-        gates.change(event_id, now);
-        Some((gates, now, seats))
-    }
-}
 
 impl fmt::Debug for InProcessSeatGate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

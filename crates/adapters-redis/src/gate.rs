@@ -22,9 +22,14 @@ use crate::settings::{ConnectError, GateSettings};
 /// Redis is never a reason to fail. After a failure the gate goes around it for
 /// [`GateSettings::cool_down`]: [`take`](SeatGate::take) answers
 /// [`GateAnswer::Unknown`] at once and the methods without a result do nothing.
-/// Then one caller tries it again. [`read`](SeatGate::read) and
-/// [`rebuild`](SeatGate::rebuild) try it each time, so that where they are
-/// called once a second no buyer ever waits for a Redis that is away.
+/// Then one caller tries it again. [`read`](SeatGate::read),
+/// [`raise`](SeatGate::raise) and [`rebuild`](SeatGate::rebuild) try it each
+/// time, so that where they are called once a second no buyer ever waits for a
+/// Redis that is away. A Redis that answers, if only with an error, is there.
+///
+/// A bucket lives for five minutes after it was last made, set or, when half of
+/// them are over, read. So that of a deleted event leaves even if
+/// [`close`](SeatGate::close) never arrived.
 ///
 /// Connections live in the runtime that first used them: use the gate on one
 /// multi-thread runtime that lasts as long as the program.
@@ -109,6 +114,14 @@ impl SeatGate for RedisSeatGate {
         }
         self.link
             .insist(|redis| self.scripts.read(event_ids, redis))
+            .await
+            .map_err(|error| GateError(error.into()))
+    }
+
+    async fn raise(&self, event: EventSeats) -> Result<bool, GateError> {
+        let call = self.scripts.raise(event);
+        self.link
+            .insist(|mut redis| async move { call.run(&mut redis).await })
             .await
             .map_err(|error| GateError(error.into()))
     }

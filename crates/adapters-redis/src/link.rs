@@ -35,6 +35,18 @@ pub(crate) enum LinkError {
     Command(#[source] RedisError),
 }
 
+impl LinkError {
+    /// Whether Redis is lost: out of reach, or silent. A Redis that answers a
+    /// command with an error is there, and may answer the next one better.
+    fn is_loss(&self) -> bool {
+        match self {
+            Self::GoneAround | Self::Crowded(_) => false,
+            Self::Silent(_) | Self::Connect(_) => true,
+            Self::Command(error) => error.is_io_error() || error.is_unrecoverable_error(),
+        }
+    }
+}
+
 /// Connections to one Redis.
 pub(crate) struct Link {
     /// Where it is, without credentials.
@@ -94,7 +106,18 @@ impl Link {
         F: Future<Output = RedisResult<T>>,
     {
         let pass = self.breaker.insist(Instant::now());
-        self.call(pass, work).await
+        let outcome = self.call(pass, work).await;
+        // Here and not in `call`, because this one runs seldom.
+        if let Err(error @ LinkError::Command(_)) = &outcome
+            && !error.is_loss()
+        {
+            tracing::warn!(
+                redis = %self.address,
+                error = error as &(dyn Error + 'static),
+                "redis refuses a command",
+            );
+        }
+        outcome
     }
 
     async fn call<T, F>(
@@ -117,8 +140,8 @@ impl Link {
             .await
             .unwrap_or(Err(LinkError::Silent(time_limit)));
         match &outcome {
-            Ok(_) => self.note_answer(pass),
-            Err(error) => self.note_failure(error),
+            Err(error) if error.is_loss() => self.note_failure(error),
+            Ok(_) | Err(_) => self.note_answer(pass),
         }
         outcome
     }

@@ -37,6 +37,7 @@ pub(crate) struct Scripts {
     open: Script,
     close: Script,
     read: Script,
+    raise: Script,
     rebuild: Script,
 }
 
@@ -50,6 +51,7 @@ impl Scripts {
             open: script!("open"),
             close: script!("close"),
             read: script!("read"),
+            raise: script!("raise"),
             rebuild: script!("rebuild"),
         }
     }
@@ -84,18 +86,22 @@ impl Scripts {
         self.open
             .on(event.event_id)
             .with(event.seats_available.get())
-            .with(event.start_at.timestamp_millis())
     }
 
     pub(crate) fn close(&self, event_id: EventId) -> Call<'_> {
         self.close.on(event_id)
     }
 
+    pub(crate) fn raise(&self, event: EventSeats) -> Call<'_> {
+        self.raise
+            .on(event.event_id)
+            .with(event.seats_available.get())
+    }
+
     pub(crate) fn rebuild(&self, event: EventSeats, generation: GateGeneration) -> Call<'_> {
         self.rebuild
             .on(event.event_id)
             .with(event.seats_available.get())
-            .with(event.start_at.timestamp_millis())
             .with(generation.0)
     }
 
@@ -213,13 +219,15 @@ pub(crate) fn gate_answer((word, tokens_left): (String, i64)) -> RedisResult<Gat
     }
 }
 
-/// What `read.lua` answers for each event: tokens, leases, generation.
-fn readings(answers: Vec<(Option<i64>, u64, u64)>) -> Vec<GateReading> {
+/// What `read.lua` answers for each event: tokens, leases, seats leased,
+/// generation.
+fn readings(answers: Vec<(Option<i64>, u64, i64, u64)>) -> Vec<GateReading> {
     answers
         .into_iter()
-        .map(|(tokens, leases, generation)| GateReading {
+        .map(|(tokens, leases, seats_leased, generation)| GateReading {
             tokens,
             leases,
+            seats_leased,
             generation: GateGeneration(generation),
         })
         .collect()

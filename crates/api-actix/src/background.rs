@@ -57,9 +57,11 @@ impl Background {
 async fn keep_gate(services: Arc<Services>, interval: Duration) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reconciler = usecases::GateReconciler::default();
     loop {
         ticks.tick().await;
-        match usecases::reconcile_gate(&*services.stores.catalogue, &*services.gate.port).await {
+        let (catalogue, gate) = (&*services.stores.catalogue, &*services.gate.port);
+        match reconciler.round(catalogue, gate).await {
             Ok(report) if report.gates_rebuilt > 0 => {
                 tracing::info!(?report, "seat gates were rebuilt");
             }

@@ -25,7 +25,7 @@ pub use bookings::{
 };
 pub use demo::DemoStore;
 pub use events::{ChangeEventError, DeleteEventError, EventCatalogue, EventStore, FindEventError};
-pub use gate::{GateAnswer, GateError, GateGeneration, GateReading, NoGate, SeatGate};
+pub use gate::{GateAnswer, GateError, GateFault, GateGeneration, GateReading, NoGate, SeatGate};
 pub use maintenance::Maintenance;
 pub use probe::{Probe, ProbeError};
 pub use sales::SalesReports;

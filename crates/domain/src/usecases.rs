@@ -16,5 +16,5 @@ pub use cancel::cancel;
 pub use change_event::change_event;
 pub use delete_event::delete_event;
 pub use publish_event::publish_event;
-pub use reconcile::{GateReport, ReconcileError, reconcile_gate};
+pub use reconcile::{GateReconciler, GateReport, ReconcileError, reconcile_gate};
 pub use seed_demo::{DemoData, seed_demo};

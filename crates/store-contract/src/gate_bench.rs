@@ -14,6 +14,12 @@ impl GateBench {
         self.gate().open(seats_of(EVENT, left)).await;
     }
 
+    /// Opens a gate that may have been closed before.
+    pub(crate) async fn open_again(&self, left: i64) {
+        let generation = self.read().await.generation;
+        assert!(self.rebuild(left, generation).await);
+    }
+
     pub(crate) async fn close(&self) {
         self.gate().close(event_id(EVENT)).await;
     }
@@ -39,6 +45,11 @@ impl GateBench {
 
     pub(crate) async fn adjust(&self, seats: i64) {
         self.gate().adjust(event_id(EVENT), seats).await;
+    }
+
+    pub(crate) async fn raise(&self, left: i64) -> bool {
+        let raised = self.gate().raise(seats_of(EVENT, left)).await;
+        raised.expect("an answer")
     }
 
     pub(crate) async fn rebuild(&self, left: i64, generation: GateGeneration) -> bool {

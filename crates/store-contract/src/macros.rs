@@ -205,17 +205,21 @@ macro_rules! gate_contract {
                 a_lease_that_has_not_run_out_is_kept
                 looking_drops_leases_that_ran_out_and_returns_no_tokens
                 a_lease_that_was_dropped_ends_no_second_time
-                dropping_a_lease_stops_a_rebuild_from_before
-                a_gate_whose_leases_ran_out_can_be_rebuilt
-                a_late_release_adds_nothing_to_a_gate_that_was_rebuilt
+                a_gate_whose_leases_ran_out_is_raised_by_what_they_held
+                a_late_release_adds_nothing_to_a_gate_that_was_raised
                 a_reservation_whose_lease_was_dropped_takes_anew
                 a_lease_that_ran_out_unnoticed_is_released_wholly_or_not_at_all
             }
             rebuilding by run_gate {
-                everything_that_changes_a_gate_moves_its_generation_up
-                looking_and_being_refused_do_not_stop_a_rebuild
-                a_missing_or_wrong_bucket_is_rebuilt
-                a_gate_with_a_lease_out_is_not_rebuilt
+                all_that_changes_a_gate_but_bookings_moves_its_generation_up
+                neither_looking_nor_bookings_stop_a_rebuild
+                a_bucket_that_is_missing_or_holds_too_many_is_rebuilt
+                a_rebuild_adds_nothing_to_a_bucket
+                a_bucket_is_raised_to_what_is_left_and_not_leased
+                a_gate_may_be_raised_whatever_happened_since_it_was_looked_at
+                raising_makes_no_gate_where_there_is_none
+                a_gate_that_was_closed_is_not_opened_by_a_late_call
+                a_rebuild_keeps_the_leases_that_are_out
                 a_gate_that_changed_since_it_was_looked_at_is_not_rebuilt
                 what_happens_to_a_missing_gate_stops_its_rebuild_too
                 a_generation_does_not_come_back_after_a_gate_was_closed
@@ -231,7 +235,7 @@ macro_rules! gate_contract {
                 a_lease_that_is_settled_and_released_at_once_ends_one_way
                 parallel_adjustments_add_up
                 of_parallel_openings_one_counts
-                rebuilds_beside_bookings_never_leave_a_wrong_gate
+                mending_beside_bookings_never_leaves_a_right_gate_too_low
                 a_random_sequence_leaves_the_tokens_and_leases_it_should
             }
         }

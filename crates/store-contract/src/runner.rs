@@ -19,8 +19,9 @@ const TIME_MAX: Duration = Duration::from_secs(110);
 /// Keys are kept for this long unless a promise is about forgetting them.
 const KEEP_KEYS: Duration = Duration::from_secs(60 * 60);
 
-/// Leases last this long unless a promise is about their end.
-const LEASE_TIME: Duration = Duration::from_secs(60 * 60);
+/// Leases last this long unless a promise is about their end: longer than any
+/// test, and not so long that a gate is forgotten when a clock is set ahead.
+const LEASE_TIME: Duration = Duration::from_secs(2 * 60);
 
 /// The store of one test and the counters that make its data distinct.
 #[derive(Clone)]

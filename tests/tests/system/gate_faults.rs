@@ -1,9 +1,10 @@
 //! The seat gate when it is wrong, missing or away: slower answers or free
 //! seats refused for a moment, never a seat sold twice.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use futures::future::{Either, join_all, select};
 use serde_json::json;
 use utsavam_tests::{Program, Proxy, Service, eventually};
 
@@ -250,4 +251,233 @@ async fn a_redis_that_does_not_answer_makes_nobody_wait_long() {
         assert!(took < PATIENCE, "{took:?} for one booking");
     }
     service.database.assert_seats_add_up(event_id).await;
+}
+
+/// Within this the gate is right again: reconciliation runs every second, but
+/// a loaded machine may let it wait.
+const ROUNDS: Duration = Duration::from_secs(10);
+
+/// Does the work while twelve clients keep the gate of the event busy.
+async fn beside_traffic<T>(traffic: impl AsyncFn(usize), work: impl Future<Output = T>) -> T {
+    let traffic = &traffic;
+    let clients = (0..12).map(|number| async move {
+        loop {
+            traffic(number).await;
+        }
+    });
+    match select(pin!(join_all(clients)), pin!(work)).await {
+        Either::Left((_, _)) => unreachable!("traffic never ends"),
+        Either::Right((done, _)) => done,
+    }
+}
+
+/// Books the seats as soon as they are not refused any more.
+async fn booked_within_rounds(service: &Service, user_id: i64, event_id: i64, seats: i64) -> i64 {
+    let asked = Instant::now();
+    loop {
+        let answer = service.client.book(user_id, event_id, seats).await;
+        if answer.status == 201 {
+            return answer.id("booking_id");
+        }
+        answer.problem(409, "not_enough_seats");
+        let took = asked.elapsed();
+        assert!(took < ROUNDS, "{seats} free seats are refused for {took:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_set_too_low_is_raised_while_bookings_come_and_go() {
+    let service = Service::start().await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    let event_id = client.publish(100).await;
+    let come_and_go = async |_| {
+        let nobody = client.book(777, event_id, 1).await;
+        assert!([404, 409].contains(&nobody.status), "{nobody}");
+    };
+    beside_traffic(come_and_go, async {
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            spoil(&service, event_id, &["SET", "12"]).await;
+            let booking_id = booked_within_rounds(&service, user_id, event_id, 50).await;
+            client.cancel(booking_id).await.expect(200);
+        }
+    })
+    .await;
+    eventually_tokens(&service, event_id, 100).await;
+    service.database.assert_seats_add_up(event_id).await;
+}
+
+#[tokio::test]
+async fn a_bucket_set_too_low_is_raised_while_seats_are_sold_and_returned() {
+    let service = Service::start().await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    let event_id = client.publish(100).await;
+    let sell_and_return = async |_| {
+        let answer = client.book(user_id, event_id, 1).await;
+        if answer.status == 201 {
+            client.cancel(answer.id("booking_id")).await.expect(200);
+        }
+    };
+    beside_traffic(sell_and_return, async {
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            spoil(&service, event_id, &["SET", "14"]).await;
+            let booking_id = booked_within_rounds(&service, user_id, event_id, 50).await;
+            client.cancel(booking_id).await.expect(200);
+        }
+    })
+    .await;
+    service.database.assert_seats_add_up(event_id).await;
+}
+
+#[tokio::test]
+async fn a_bucket_set_too_high_is_lowered_while_bookings_come_and_go() {
+    let service = Service::start().await;
+    let client = &service.client;
+    let event_id = client.publish(100).await;
+    let come_and_go = async |_| {
+        client
+            .book(777, event_id, 1)
+            .await
+            .problem(404, "user_not_found");
+    };
+    beside_traffic(come_and_go, async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        spoil(&service, event_id, &["SET", "1000000"]).await;
+        eventually("the bucket is lowered", async || {
+            let tokens = service.redis.tokens(event_id).await;
+            tokens.is_some_and(|tokens| tokens.parse::<i64>().is_ok_and(|n| n <= 112))
+        })
+        .await;
+    })
+    .await;
+    eventually_tokens(&service, event_id, 100).await;
+}
+
+/// A lease of somebody who died in mid-booking: nobody ends it for a minute.
+async fn leave_a_lease(service: &Service, event_id: i64, seats: i64) {
+    let [leases, leased_seats] =
+        ["leases", "leased_seats"].map(|part| format!("{{event:{event_id}:tokens}}:{part}"));
+    let (seconds, _): (i64, i64) = service.redis.ask(&["TIME"]).await;
+    let runs_out_ms = ((seconds + 60) * 1000).to_string();
+    let _: i64 = service
+        .redis
+        .ask(&["ZADD", &leases, &runs_out_ms, "dead"])
+        .await;
+    let _: i64 = service
+        .redis
+        .ask(&["HSET", &leased_seats, "dead", &seats.to_string()])
+        .await;
+}
+
+#[tokio::test]
+async fn the_lease_of_a_dead_holder_does_not_keep_a_bucket_wrong() {
+    let service = Service::start().await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    for wrong in ["0", "3", "1000"] {
+        let event_id = client.publish(10).await;
+        leave_a_lease(&service, event_id, 1).await;
+        spoil(&service, event_id, &["SET", wrong]).await;
+        // All but the seat that the dead may have sold.
+        booked_within_rounds(&service, user_id, event_id, 9).await;
+        eventually("the bucket promises no more than is left", async || {
+            let tokens = service.redis.tokens(event_id).await;
+            tokens.is_some_and(|tokens| ["0", "1"].contains(&tokens.as_str()))
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_deleted_while_redis_is_silent_is_unknown_soon_after_its_return() {
+    let builder = Service::builder().await;
+    let proxy = Proxy::before(builder.redis().url()).await;
+    let service = builder
+        .env("REDIS_URL", &proxy.url())
+        .setting("redis.connect_timeout", "250ms")
+        .setting("redis.response_timeout", "250ms")
+        .start()
+        .await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    let event_id = client.publish(2).await;
+    client.booked(user_id, event_id, 2).await;
+    service.redis.assert_tokens(event_id, 0).await;
+    // Seen by reconciliation: it puts a wrong number right.
+    spoil(&service, event_id, &["SET", "1"]).await;
+    eventually_tokens(&service, event_id, 0).await;
+
+    proxy.silence();
+    client.delete_event(event_id).await.expect(204);
+    proxy.mend();
+    let back = Instant::now();
+    loop {
+        let answer = client.book(user_id, event_id, 1).await;
+        let is_gone = service.redis.tokens(event_id).await.is_none();
+        if answer.status == 404 && is_gone {
+            answer.problem(404, "event_not_found");
+            break;
+        }
+        assert!(back.elapsed() < ROUNDS, "still {answer}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let answer = client.book(user_id, event_id, 1).await;
+    answer.problem(404, "event_not_found");
+}
+
+#[tokio::test]
+async fn no_bucket_outlives_the_care_for_it_by_more_than_minutes() {
+    let service = Service::start().await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    let lives_ms = async |event_id: i64| -> i64 {
+        let key = format!("event:{event_id}:tokens");
+        service.redis.ask(&["PTTL", &key]).await
+    };
+    let sold_out = client.publish(0).await;
+    let deleted = client.publish(1).await;
+    client.delete_event(deleted).await.expect(204);
+    spoil(&service, sold_out, &["SET", "0"]).await;
+    spoil(&service, deleted, &["SET", "0"]).await;
+    client.book(user_id, deleted, 1).await;
+    for event_id in [sold_out, deleted] {
+        eventually("the bucket leaves within minutes", async || {
+            (0..=10 * 60 * 1000).contains(&lives_ms(event_id).await)
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_key_of_one_event_troubles_no_other() {
+    let service = Service::builder()
+        .await
+        .without_reconciliation()
+        .setting("redis.cool_down", "1h")
+        .start()
+        .await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    let sold_out = client.publish(0).await;
+    for part in ["leases", "leased_seats"] {
+        let event_id = client.publish(2).await;
+        let key = format!("{{event:{event_id}:tokens}}:{part}");
+        let _: String = service.redis.ask(&["SET", &key, "x"]).await;
+        client.booked(user_id, event_id, 1).await;
+
+        // The gate still answers for the others: nobody asks the store.
+        let holder = service.database.sql().await;
+        holder
+            .run("BEGIN; LOCK TABLE users, events, bookings IN ACCESS EXCLUSIVE MODE")
+            .await;
+        let refused = client.book(user_id, sold_out, 1).into_future();
+        let refused = tokio::time::timeout(ROUNDS, refused).await;
+        holder.run("COMMIT").await;
+        let refused = refused.unwrap_or_else(|_| panic!("{part}: the gate is gone around"));
+        refused.problem(409, "not_enough_seats");
+    }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::model::{Capacity, ReservationId, SeatCount};
+use domain::model::{ReservationId, SeatCount};
 use domain::ports::{GateGeneration, GateReading};
 
 /// Invariant: a closed gate has no tokens to lease, and so no leases.
@@ -46,28 +46,34 @@ impl Bucket {
         self.leases.contains_key(&reservation)
     }
 
-    /// Whether a lease has not run out yet.
-    pub(super) fn is_in_use(&self, now: Duration) -> bool {
-        self.leases.values().any(|lease| lease.runs_out > now)
+    pub(super) fn seats_leased(&self) -> i64 {
+        let seats = self
+            .leases
+            .values()
+            .map(|lease| i64::from(lease.seats.get()));
+        seats.sum()
     }
 
     pub(super) fn reading(&self) -> GateReading {
         GateReading {
             tokens: self.tokens,
             leases: self.leases.len() as u64,
+            seats_leased: self.seats_leased(),
             generation: self.generation,
         }
     }
 
     /// Notes a change, the `count`th of all.
-    pub(super) fn changed(&mut self, count: u64, keep_until: Duration) {
+    pub(super) fn changed(&mut self, count: u64) {
         self.generation = GateGeneration(count);
-        self.keep_until = self.keep_until.max(keep_until);
     }
 
-    pub(super) fn open(&mut self, seats: Capacity, keep_until: Duration) {
-        self.tokens = Some(i64::from(seats.get()));
-        self.keep_until = self.keep_until.max(keep_until);
+    pub(super) fn keep_until(&mut self, until: Duration) {
+        self.keep_until = self.keep_until.max(until);
+    }
+
+    pub(super) fn set(&mut self, tokens: i64) {
+        self.tokens = Some(tokens);
     }
 
     pub(super) fn close(&mut self) {
@@ -100,10 +106,8 @@ impl Bucket {
     }
 
     /// Drops the leases that ran out, whose tokens do not go back: whether the
-    /// seats were sold only the store knows. Says whether there were any.
-    pub(super) fn drop_leases_run_out(&mut self, now: Duration) -> bool {
-        let leases = self.leases.len();
+    /// seats were sold only the store knows.
+    pub(super) fn drop_leases_run_out(&mut self, now: Duration) {
         self.leases.retain(|_, lease| lease.runs_out > now);
-        self.leases.len() < leases
     }
 }

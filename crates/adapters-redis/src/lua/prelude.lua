@@ -6,7 +6,7 @@
 --   KEYS[1]  the bucket: tokens left, a plain integer that operators may set
 --   KEYS[2]  when each lease runs out: sorted set, reservation by milliseconds
 --   KEYS[3]  how many seats each lease holds: hash, reservation to seats
---   KEYS[4]  the generation: a number that grows with every change
+--   KEYS[4]  the generation: grows with every change that no booking makes
 --
 -- Redis runs a script as one step that nothing comes between. The first line
 -- makes it refuse a script as a whole where it could not write (no memory
@@ -16,6 +16,11 @@
 local bucket, leases, leased_seats, generation = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
 local DAY_MS = 24 * 60 * 60 * 1000
+
+-- How long a bucket lives that nobody looks after. Reconciliation, which looks
+-- at every upcoming event, renews it; that of an event which was deleted or has
+-- begun leaves by itself.
+local KEEP_MS = 5 * 60 * 1000
 
 -- Lua's numbers are exact up to 2^53; a bucket beyond this is a mistake.
 local TOKENS_MAX = 10 ^ 15
@@ -57,9 +62,40 @@ local function changed()
   redis.call('PEXPIRE', generation, DAY_MS)
 end
 
--- Until when a gate is kept: a day after its event began, and a day from now
--- when that is over. Then it leaves by itself.
-local function keep_until_ms(start_at_ms)
-  return string.format('%.0f', math.max(tonumber(start_at_ms), now_ms()) + DAY_MS)
+-- Sets the bucket, whatever was there: a list as well as a number.
+local function set_bucket(number)
+  redis.call('SET', bucket, string.format('%.0f', number), 'PX', KEEP_MS)
+  changed()
+end
+
+-- Drops leases that ran out. Their tokens do not go back: only the store knows
+-- whether the seats were sold, and the next reconciliation asks it.
+local function drop_leases_run_out()
+  local now = now_ms()
+  for _, reservation in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do
+    redis.call('ZREM', leases, reservation)
+    redis.call('HDEL', leased_seats, reservation)
+  end
+end
+
+-- How many seats are leased, all together.
+local function seats_leased()
+  local sum = 0
+  for _, reservation in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
+    sum = sum + (tonumber(redis.call('HGET', leased_seats, reservation)) or 0)
+  end
+  return sum
+end
+
+-- Removes leases that are of another type. Only a human puts something else
+-- there; until somebody looks, `take` answers that it does not know.
+local function mend_leases()
+  local function is_not(kind, key)
+    local found = redis.call('TYPE', key).ok
+    return found ~= kind and found ~= 'none'
+  end
+  if is_not('zset', leases) or is_not('hash', leased_seats) then
+    redis.call('DEL', leases, leased_seats)
+  end
 end
 

@@ -1,14 +1,11 @@
 //! Reading many gates and rebuilding one, unless something happened between.
 
-use std::time::Duration;
-
-use adapters_redis::{GateSettings, RedisSeatGate};
+use adapters_redis::RedisSeatGate;
 use domain::model::EventSeats;
 use domain::ports::{GateAnswer, GateGeneration, SeatGate};
 
 use crate::support::{
-    BUCKET, Bench, DAY_MS, EVENT, GENERATION, LEASES, Mode, Proxy, event, patient, reservation,
-    seats_left,
+    BUCKET, Bench, EVENT, KEEP_MS, Mode, Proxy, event, patient, reservation, seats_left,
 };
 
 impl Bench {
@@ -18,52 +15,79 @@ impl Bench {
             .await
             .expect("redis answers")
     }
+
+    async fn raise(&self, left: i64) -> bool {
+        let raised = self.gate.raise(seats_left(left)).await;
+        raised.expect("redis answers")
+    }
 }
 
 #[tokio::test]
-async fn a_missing_or_wrong_bucket_is_rebuilt() {
-    for bucket in [None, Some("4"), Some("6"), Some("-1"), Some("abc")] {
+async fn a_bucket_that_is_missing_or_holds_too_many_is_rebuilt() {
+    for bucket in [None, Some("6"), Some("999999999999999"), Some("abc")] {
         let bench = Bench::new().await;
         if let Some(value) = bucket {
             let () = bench.redis(&["SET", BUCKET, value]).await;
         }
         let before = bench.read().await;
-        let event = seats_left(5);
-        assert!(bench.rebuild(event, before.generation).await, "{bucket:?}");
+        assert!(
+            bench.rebuild(seats_left(5), before.generation).await,
+            "{bucket:?}"
+        );
         let after = bench.read().await;
         assert_eq!((after.tokens, after.leases), (Some(5), 0));
         assert_ne!(after.generation, before.generation);
-        let leaves_at: i64 = bench.redis(&["PEXPIRETIME", BUCKET]).await;
-        assert_eq!(leaves_at, event.start_at.timestamp_millis() + DAY_MS);
+        let left_ms: i64 = bench.redis(&["PTTL", BUCKET]).await;
+        assert!((1..=KEEP_MS).contains(&left_ms), "{left_ms}");
         assert_eq!(bench.take(reservation(1), 5).await, GateAnswer::Granted);
     }
 }
 
 #[tokio::test]
+async fn a_bucket_that_holds_too_few_is_raised_to_what_is_not_leased() {
+    for bucket in ["0", "2", "-5", "-999999999999999"] {
+        let bench = Bench::new().await;
+        bench.gate.open(seats_left(5)).await;
+        bench.take(reservation(1), 2).await;
+        let () = bench.redis(&["SET", BUCKET, bucket]).await;
+        assert_eq!(bench.read().await.seats_leased, 2);
+        assert!(bench.raise(5).await, "{bucket}");
+        assert!(!bench.raise(5).await, "{bucket}: it is right now");
+        assert_eq!(bench.standing().await, (Some(3), 1));
+        bench.release(reservation(1)).await;
+        assert_eq!(bench.standing().await, (Some(5), 0));
+    }
+}
+
+#[tokio::test]
+async fn raising_takes_nothing_away_and_makes_no_bucket() {
+    let bench = Bench::new().await;
+    assert!(!bench.raise(5).await);
+    assert_eq!(bench.standing().await, (None, 0));
+    let () = bench.redis(&["SET", BUCKET, "abc"]).await;
+    assert!(!bench.raise(5).await);
+    let () = bench.redis(&["SET", BUCKET, "9"]).await;
+    assert!(!bench.raise(5).await);
+    assert_eq!(bench.redis::<String>(&["GET", BUCKET]).await, "9");
+}
+
+#[tokio::test]
 async fn a_gate_that_changed_since_it_was_read_is_not_rebuilt() {
-    for change in ["settled", "released", "adjusted", "closed", "opened"] {
+    for change in ["adjusted", "closed", "opened", "raised"] {
         let bench = Bench::new().await;
         if change != "opened" {
             bench.gate.open(seats_left(5)).await;
         }
-        bench.take(reservation(1), 1).await;
         let before = bench.read().await;
         match change {
-            "settled" => bench.settle(reservation(1)).await,
-            "released" => bench.release(reservation(1)).await,
+            "adjusted" => bench.gate.adjust(event(EVENT), 1).await,
             "closed" => bench.gate.close(event(EVENT)).await,
-            "opened" => bench.gate.open(seats_left(5)).await,
-            _ => {
-                bench.settle(reservation(1)).await;
-                let settled = bench.read().await.generation;
-                bench.gate.adjust(event(EVENT), 1).await;
-                assert!(!bench.rebuild(seats_left(9), settled).await);
-            }
+            "raised" => assert!(bench.raise(7).await),
+            _ => bench.gate.open(seats_left(5)).await,
         }
         let changed = bench.read().await;
-        assert_eq!(changed.leases, 0);
         assert!(
-            !bench.rebuild(seats_left(9), before.generation).await,
+            !bench.rebuild(seats_left(3), before.generation).await,
             "{change}"
         );
         assert_eq!(bench.read().await, changed, "{change}");
@@ -71,13 +95,27 @@ async fn a_gate_that_changed_since_it_was_read_is_not_rebuilt() {
 }
 
 #[tokio::test]
-async fn a_booking_that_came_and_went_between_is_noticed() {
+async fn bookings_do_not_stop_a_rebuild_and_keep_their_leases() {
+    let bench = Bench::new().await;
+    bench.gate.open(seats_left(9)).await;
+    let before = bench.read().await;
+    for bits in 1..=3 {
+        bench.take(reservation(bits), 1).await;
+    }
+    bench.settle(reservation(1)).await;
+    bench.release(reservation(2)).await;
+    assert!(bench.rebuild(seats_left(4), before.generation).await);
+    assert_eq!(bench.standing().await, (Some(4), 1));
+}
+
+#[tokio::test]
+async fn a_booking_that_came_and_went_between_is_not_given_back() {
     let bench = Bench::new().await;
     bench.gate.open(seats_left(5)).await;
     let before = bench.read().await;
     bench.take(reservation(1), 1).await;
     bench.settle(reservation(1)).await;
-    assert!(!bench.rebuild(seats_left(5), before.generation).await);
+    assert!(bench.rebuild(seats_left(5), before.generation).await);
     assert_eq!(bench.standing().await, (Some(4), 0));
 }
 
@@ -91,45 +129,13 @@ async fn an_event_deleted_between_gets_no_gate_although_it_had_none() {
 }
 
 #[tokio::test]
-async fn a_gate_with_a_lease_out_is_not_rebuilt() {
-    let bench = Bench::new().await;
-    bench.gate.open(seats_left(5)).await;
-    bench.take(reservation(1), 1).await;
-    let reading = bench.read().await;
-    assert!(!bench.rebuild(seats_left(9), reading.generation).await);
-    assert_eq!(bench.read().await, reading);
-    bench.settle(reservation(1)).await;
-    let reading = bench.read().await;
-    assert!(bench.rebuild(seats_left(9), reading.generation).await);
-}
-
-#[tokio::test]
-async fn dropping_a_lease_counts_as_a_change() {
-    let bench = Bench::with(GateSettings {
-        lease_ttl: Duration::from_millis(1),
-        ..patient()
-    })
-    .await;
-    bench.gate.open(seats_left(5)).await;
-    bench.take(reservation(1), 2).await;
-    let taken = GateGeneration(bench.redis(&["GET", GENERATION]).await);
-    let runs_out_at: i64 = bench
-        .redis(&["ZSCORE", LEASES, &reservation(1).to_string()])
-        .await;
-    bench.clock_passes(runs_out_at).await;
-    // Another process drops it; its seats may have been sold or not.
-    bench.read().await;
-    assert!(!bench.rebuild(seats_left(5), taken).await);
-}
-
-#[tokio::test]
 async fn a_rebuild_repeated_after_a_lost_answer_does_nothing() {
     let bench = Bench::new().await;
     let generation = bench.read().await.generation;
     assert!(bench.rebuild(seats_left(5), generation).await);
     bench.take(reservation(1), 1).await;
     bench.settle(reservation(1)).await;
-    assert!(!bench.rebuild(seats_left(5), generation).await);
+    assert!(!bench.rebuild(seats_left(3), generation).await);
     assert_eq!(bench.standing().await, (Some(4), 0));
 }
 

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use adapters_redis::RedisSeatGate;
-use chrono::{DateTime, Utc};
 use domain::ports::{GateAnswer, Probe, SeatGate};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    BUCKET, Bench, DAY_MS, EVENT, GENERATION, LEASED_SEATS, LEASES, event, patient, reservation,
-    seats, seats_left, seats_left_until,
+    BUCKET, Bench, EVENT, GENERATION, KEEP_MS, LEASED_SEATS, LEASES, event, patient, reservation,
+    seats, seats_left,
 };
 
 #[tokio::test]
@@ -164,44 +163,33 @@ async fn a_gate_that_stands_open_is_not_opened_again() {
 }
 
 #[tokio::test]
-async fn a_gate_leaves_a_day_after_its_event_whatever_is_taken_meanwhile() {
+async fn a_gate_leaves_within_minutes_unless_it_is_read() {
     let bench = Bench::new().await;
-    let event_of_2100 = seats_left(5);
-    bench.gate.open(event_of_2100).await;
+    bench.gate.open(seats_left(5)).await;
+    let left_ms: i64 = bench.redis(&["PTTL", BUCKET]).await;
+    assert!((1..=KEEP_MS).contains(&left_ms), "{left_ms}");
     bench.take(reservation(1), 2).await;
     bench.release(reservation(1)).await;
     bench.gate.adjust(event(EVENT), 1).await;
-    let leaves_at: i64 = bench.redis(&["PEXPIRETIME", BUCKET]).await;
-    assert_eq!(
-        leaves_at,
-        event_of_2100.start_at.timestamp_millis() + DAY_MS
-    );
+    let left_ms: i64 = bench.redis(&["PTTL", BUCKET]).await;
+    assert!((1..=KEEP_MS).contains(&left_ms), "{left_ms}");
+
+    let less_than_half = (KEEP_MS / 2 - 1).to_string();
+    let _: i64 = bench.redis(&["PEXPIRE", BUCKET, &less_than_half]).await;
+    bench.read().await;
+    let left_ms: i64 = bench.redis(&["PTTL", BUCKET]).await;
+    assert!(left_ms > KEEP_MS / 2, "{left_ms}");
 }
 
 #[tokio::test]
-async fn the_gate_of_a_past_event_leaves_a_day_from_now() {
+async fn a_gate_that_was_closed_is_not_opened_by_a_late_call() {
     let bench = Bench::new().await;
-    let before = bench.clock_ms().await;
-    bench
-        .gate
-        .open(seats_left_until(5, DateTime::<Utc>::MIN_UTC))
-        .await;
-    let after = bench.clock_ms().await;
-    let leaves_at: i64 = bench.redis(&["PEXPIRETIME", BUCKET]).await;
-    assert!(
-        (before + DAY_MS..=after + DAY_MS).contains(&leaves_at),
-        "{leaves_at}"
-    );
-}
-
-#[tokio::test]
-async fn an_event_at_the_end_of_time_has_a_gate() {
-    let bench = Bench::new().await;
-    bench
-        .gate
-        .open(seats_left_until(5, DateTime::<Utc>::MAX_UTC))
-        .await;
-    assert_eq!(bench.take(reservation(1), 5).await, GateAnswer::Granted);
+    for _ in 0..2 {
+        bench.gate.close(event(EVENT)).await;
+        bench.gate.open(seats_left(5)).await;
+        assert_eq!(bench.standing().await, (None, 0));
+        assert_eq!(bench.take(reservation(1), 1).await, GateAnswer::Unknown);
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    EVENT, Logs, Mode, Proxy, empty_database, event, patient, reservation, seats, seats_left,
+    BUCKET, Bench, EVENT, LEASED_SEATS, LEASES, Logs, Mode, Proxy, empty_database, event, ordinary,
+    patient, reservation, seats, seats_left,
 };
 
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -25,7 +26,7 @@ fn wary() -> GateSettings {
         response_timeout: TIMEOUT,
         connect_timeout: TIMEOUT,
         cool_down: Duration::from_secs(600),
-        ..GateSettings::default()
+        ..ordinary()
     }
 }
 
@@ -262,6 +263,43 @@ async fn reading_tries_redis_during_the_cool_down_and_brings_everybody_back() {
 }
 
 #[tokio::test]
+async fn a_command_that_redis_refuses_does_not_make_it_look_lost() {
+    let bench = Bench::with(wary_but_patient()).await;
+    bench.gate.open(seats_left(5)).await;
+    let logs = Logs::listen();
+    for (damaged, kind) in [(LEASES, "HSET"), (LEASED_SEATS, "ZADD")] {
+        let _: i64 = bench.redis(&["DEL", damaged]).await;
+        let _: i64 = bench.redis(&[kind, damaged, "1", "x"]).await;
+        assert_eq!(take(&bench.gate, 1).await, GateAnswer::Unknown);
+        bench.settle(reservation(1)).await;
+        bench.release(reservation(1)).await;
+        bench.gate.check().await.expect("nobody goes around redis");
+        assert_eq!(bench.redis::<String>(&["GET", BUCKET]).await, "5");
+        bench.read().await;
+        assert_eq!(take(&bench.gate, 1).await, GateAnswer::Granted);
+        bench.release(reservation(1)).await;
+    }
+    // Whatever the reason why Redis refuses: here it is not allowed.
+    let () = bench
+        .redis(&[
+            "ACL", "SETUSER", "reader", "on", ">s3cret", "+@all", "~*", "-evalsha", "-eval",
+        ])
+        .await;
+    let place = bench.url.trim_start_matches("redis://");
+    let reader = gate(
+        &format!("redis://reader:s3cret@{place}"),
+        wary_but_patient(),
+    );
+    for _ in 0..3 {
+        assert_eq!(take(&reader, 1).await, GateAnswer::Unknown);
+        reader.check().await.expect("nobody goes around redis");
+    }
+    assert_eq!(logs.count("WARN"), 0, "{}", logs.text());
+    reader.read(&[event(EVENT)]).await.expect_err("refused");
+    assert_eq!(logs.count("WARN"), 1, "{}", logs.text());
+}
+
+#[tokio::test]
 async fn a_password_is_in_no_message() {
     const SECRET: &str = "s3cret";
     let database = empty_database().await;
@@ -295,7 +333,7 @@ fn a_url_that_is_not_one_of_redis_is_refused_without_being_quoted() {
         ("redis://localhost/?protocol=s3cret", ConnectError::Url),
         ("rediss://:s3cret@localhost/", ConnectError::Tls),
     ] {
-        let error = RedisSeatGate::try_new(url, GateSettings::default()).expect_err(url);
+        let error = RedisSeatGate::try_new(url, ordinary()).expect_err(url);
         assert_eq!(error, expected, "{url}");
         assert!(!chain(&error).contains("s3cret"), "{url}");
     }
@@ -303,5 +341,5 @@ fn a_url_that_is_not_one_of_redis_is_refused_without_being_quoted() {
 
 #[test]
 fn a_gate_is_made_without_redis_and_without_a_runtime() {
-    gate("redis://user:s3cret@localhost:1/7", GateSettings::default());
+    gate("redis://user:s3cret@localhost:1/7", ordinary());
 }

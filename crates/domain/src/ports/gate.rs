@@ -6,7 +6,16 @@
 //! or refuses seats that are free, until it is rebuilt; it cannot oversell.
 //!
 //! Tokens and leases mirror the store: `tokens = seats left − seats leased to
-//! bookings that the store has not decided yet`.
+//! bookings that the store has not decided yet`. A booking that the store has
+//! sold and whose lease has not ended is counted in both, so a right gate holds
+//!
+//! > seats left − seats leased ≤ tokens ≤ seats left
+//!
+//! Fewer tokens refuse seats that are free: [`raise`](SeatGate::raise) adds
+//! them. More tokens only cost questions to the store:
+//! [`rebuild`](SeatGate::rebuild) removes them. Both work beside any traffic,
+//! and neither leaves a right gate with fewer tokens than it should have. Where
+//! nothing is leased the two ends meet, and the number is exact.
 
 use async_trait::async_trait;
 
@@ -27,8 +36,9 @@ pub enum GateAnswer {
     Unknown,
 }
 
-/// A count that goes up with everything that changes a gate, to tell whether
-/// something happened between looking and rebuilding.
+/// A count that goes up with everything that changes a gate but bookings
+/// (taking, settling, releasing), to tell whether seats were freed or the event
+/// was deleted between looking and rebuilding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GateGeneration(pub u64);
 
@@ -39,18 +49,35 @@ pub struct GateReading {
     pub tokens: Option<i64>,
     /// Reservations whose tokens are leased and neither settled nor released.
     pub leases: u64,
+    /// The tokens of all these leases together.
+    pub seats_leased: i64,
     /// The gate's count of changes.
     pub generation: GateGeneration,
 }
 
+/// What is wrong with a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateFault {
+    /// It refuses seats that are free.
+    TooLow,
+    /// It promises more seats than are left, or it is not there: what cannot
+    /// succeed reaches the store.
+    TooHigh,
+}
+
 impl GateReading {
-    /// Whether the bucket is what it should be when `seats` are left, as far
-    /// as one can tell: while tokens are leased the store may be a step ahead
-    /// or behind, so only a missing bucket is certainly wrong then.
-    pub fn agrees_with(&self, seats: &EventSeats) -> bool {
+    /// What is wrong when so many seats are left. To find a gate too low the
+    /// seats must have been read after the gate: bookings that the store sold
+    /// in between make it look better, never worse.
+    pub fn fault(&self, seats: &EventSeats) -> Option<GateFault> {
+        let seats_left = i64::from(seats.seats_available.get());
         match self.tokens {
-            None => false,
-            Some(tokens) => self.leases > 0 || tokens == i64::from(seats.seats_available.get()),
+            None => Some(GateFault::TooHigh),
+            Some(tokens) if tokens > seats_left => Some(GateFault::TooHigh),
+            Some(tokens) if tokens.saturating_add(self.seats_leased) < seats_left => {
+                Some(GateFault::TooLow)
+            }
+            Some(_) => None,
         }
     }
 }
@@ -76,7 +103,9 @@ pub trait SeatGate: Send + Sync {
         seats: SeatCount,
     ) -> GateAnswer;
 
-    /// Ends a lease whose seats the store has sold: the tokens are spent.
+    /// Ends a lease whose seats the store has sold, or may have sold: the
+    /// tokens are spent. If they were not sold the gate is too low now, which
+    /// the next reconciliation finds.
     /// Without a lease nothing happens.
     async fn settle(&self, event_id: EventId, reservation: ReservationId);
 
@@ -88,7 +117,9 @@ pub trait SeatGate: Send + Sync {
     /// of seats that are no more. Not repeatable: an adapter MUST NOT retry it.
     async fn adjust(&self, event_id: EventId, seats: i64);
 
-    /// Opens the gate of a new event, unless it stands open already.
+    /// Opens the gate of a new event. A gate that was opened, adjusted or
+    /// closed before stays as it is: the event may be deleted by the time that
+    /// this call arrives. Reconciliation makes what is missing.
     async fn open(&self, event: EventSeats);
 
     /// Removes the gate of an event that is no longer sold.
@@ -98,12 +129,24 @@ pub trait SeatGate: Send + Sync {
     /// out are dropped first, without giving their tokens back: whether the
     /// seats were sold only the store knows.
     ///
+    /// An adapter forgets, within minutes, a bucket that nobody reads: that of
+    /// an event which was deleted or has begun.
+    ///
     /// # Errors
     /// The gate did not answer.
     async fn read(&self, event_ids: &[EventId]) -> Result<Vec<GateReading>, GateError>;
 
-    /// Sets the bucket to the seats left if nothing changed since `generation`
-    /// was read and no lease is out; says whether it did.
+    /// Raises the bucket to the seats left less those that are leased at this
+    /// instant, if it holds fewer tokens; says whether it did. Takes nothing
+    /// away and makes no bucket where there is none, so it is safe at any time.
+    ///
+    /// # Errors
+    /// The gate did not answer.
+    async fn raise(&self, event: EventSeats) -> Result<bool, GateError>;
+
+    /// Sets the bucket to the seats left if it is missing or holds more tokens,
+    /// whatever is leased. Does nothing and returns `false` if the gate's
+    /// generation is not the one that was read any more.
     ///
     /// # Errors
     /// The gate did not answer.
@@ -136,6 +179,10 @@ impl SeatGate for NoGate {
 
     async fn read(&self, _: &[EventId]) -> Result<Vec<GateReading>, GateError> {
         Ok(Vec::new())
+    }
+
+    async fn raise(&self, _: EventSeats) -> Result<bool, GateError> {
+        Ok(false)
     }
 
     async fn rebuild(&self, _: EventSeats, _: GateGeneration) -> Result<bool, GateError> {

@@ -1,15 +1,16 @@
 //! Putting the seat gate right from the store.
 
+use std::collections::BTreeSet;
+
 use crate::model::{EventId, EventSeats, Timeline};
-use crate::ports::{EventCatalogue, GateError, SeatGate, StoreError};
+use crate::ports::{EventCatalogue, GateError, GateFault, SeatGate, StoreError};
 
 /// How many events are compared with one question to the store and one to the
 /// gate.
 const EVENTS_AT_ONCE: usize = 500;
 
 /// How often a gate that changes while it is rebuilt is tried again in one
-/// round. A gate in such traffic is either right, or refuses, and then comes
-/// to rest within moments.
+/// round. Only a gate that is missing or too high is ever left to the next one.
 const ATTEMPTS_MAX: usize = 5;
 
 /// What a round of reconciliation found.
@@ -19,7 +20,8 @@ pub struct GateReport {
     pub events_checked: usize,
     /// Gates that were wrong and are right now.
     pub gates_rebuilt: usize,
-    /// Gates that were wrong, but in use; the next round looks again.
+    /// Gates that were wrong, but changed all the time; the next round looks
+    /// again.
     pub gates_busy: usize,
 }
 
@@ -34,45 +36,98 @@ pub enum ReconcileError {
     Store(#[from] StoreError),
 }
 
-/// Compares the gates of all upcoming events with the seats left in the store
-/// and rebuilds those that are missing or wrong.
-///
-/// The gate is read first and the store second, and a gate is rebuilt only if
-/// it did not change in between and no booking is under way: so a rebuilt gate
-/// never counts a seat of a booking twice. A cancellation that has not told the
-/// gate yet may leave the bucket too high, which costs a few questions to the
-/// store until the next round. Safe beside live traffic and beside other
-/// processes that do the same.
+/// Puts gates right, round by round. Between rounds it remembers which events
+/// had a gate, to close those that were deleted while the gate was away.
+#[derive(Debug, Default)]
+pub struct GateReconciler {
+    /// Upcoming events that were seen and not found gone since.
+    events: BTreeSet<EventId>,
+}
+
+impl GateReconciler {
+    /// Compares the gates of all upcoming events with the seats left in the
+    /// store, raises those that are too low, rebuilds those that are missing or
+    /// too high, and closes those of events that were deleted since the last
+    /// round.
+    ///
+    /// The gate is read first and the store second. Bookings that come between
+    /// cannot make a right gate look too low, nor does a gate that is too low
+    /// have to come to rest before it is raised: see the docs of
+    /// [`SeatGate`] for what a right gate holds. A cancellation that has not
+    /// told the gate yet may leave the bucket too high, a smaller capacity too
+    /// low, until the next round. Safe beside live traffic and beside other
+    /// processes that do the same.
+    ///
+    /// # Errors
+    /// The gate or the store did not answer; what was mended before stays so.
+    pub async fn round(
+        &mut self,
+        catalogue: &(impl EventCatalogue + ?Sized),
+        gate: &(impl SeatGate + ?Sized),
+    ) -> Result<GateReport, ReconcileError> {
+        let mut report = GateReport::default();
+        let mut upcoming = BTreeSet::new();
+        let mut after = None;
+        loop {
+            let events = catalogue.seats_of_upcoming(after, EVENTS_AT_ONCE).await?;
+            let event_ids = events.iter().map(|event| event.event_id);
+            upcoming.extend(event_ids.clone());
+            self.events.extend(event_ids);
+            report.events_checked += events.len();
+            for suspect in suspects(gate, &events).await? {
+                match mend(catalogue, gate, suspect).await? {
+                    Mended::WasRight => {}
+                    Mended::Now => report.gates_rebuilt += 1,
+                    Mended::NotYet => report.gates_busy += 1,
+                }
+            }
+            match events.last() {
+                Some(last) if events.len() == EVENTS_AT_ONCE => {
+                    after = Some(Timeline {
+                        at: last.start_at,
+                        id: last.event_id.get(),
+                    });
+                }
+                _ => break,
+            }
+        }
+        let gone: Vec<_> = self.events.difference(&upcoming).copied().collect();
+        for event_ids in gone.chunks(EVENTS_AT_ONCE) {
+            self.close_deleted(catalogue, gate, event_ids).await?;
+        }
+        Ok(report)
+    }
+
+    /// Closes the gates of those events that were deleted. An event is forgotten
+    /// when it only began, and else when its gate is seen to be gone: nobody
+    /// says whether closing it worked.
+    async fn close_deleted(
+        &mut self,
+        catalogue: &(impl EventCatalogue + ?Sized),
+        gate: &(impl SeatGate + ?Sized),
+        event_ids: &[EventId],
+    ) -> Result<(), ReconcileError> {
+        let readings = gate.read(event_ids).await?;
+        for (event_id, reading) in event_ids.iter().zip(readings) {
+            if reading.tokens.is_some() && catalogue.seats_of(*event_id).await?.is_none() {
+                gate.close(*event_id).await;
+            } else {
+                self.events.remove(event_id);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One round by itself, as [`GateReconciler::round`].
 ///
 /// # Errors
-/// The gate or the store did not answer; what was rebuilt before stays so.
+/// The gate or the store did not answer; what was mended before stays so.
 pub async fn reconcile_gate(
     catalogue: &(impl EventCatalogue + ?Sized),
     gate: &(impl SeatGate + ?Sized),
 ) -> Result<GateReport, ReconcileError> {
-    let mut report = GateReport::default();
-    let mut after = None;
-    loop {
-        let events = catalogue.seats_of_upcoming(after, EVENTS_AT_ONCE).await?;
-        let Some(last) = events.last() else {
-            return Ok(report);
-        };
-        after = Some(Timeline {
-            at: last.start_at,
-            id: last.event_id.get(),
-        });
-        report.events_checked += events.len();
-        for suspect in suspects(gate, &events).await? {
-            if rebuild(catalogue, gate, suspect).await? {
-                report.gates_rebuilt += 1;
-            } else {
-                report.gates_busy += 1;
-            }
-        }
-        if events.len() < EVENTS_AT_ONCE {
-            return Ok(report);
-        }
-    }
+    GateReconciler::default().round(catalogue, gate).await
 }
 
 /// Events whose gate differs from the seats left, going by a glance that
@@ -81,36 +136,51 @@ async fn suspects(
     gate: &(impl SeatGate + ?Sized),
     events: &[EventSeats],
 ) -> Result<Vec<EventId>, GateError> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
     let event_ids: Vec<_> = events.iter().map(|event| event.event_id).collect();
     let readings = gate.read(&event_ids).await?;
     Ok(events
         .iter()
         .zip(readings)
-        .filter(|(seats, reading)| !reading.agrees_with(seats))
+        .filter(|(seats, reading)| reading.fault(seats).is_some())
         .map(|(seats, _)| seats.event_id)
         .collect())
 }
 
-/// Looks again, closely, and rebuilds if need be. Returns whether the gate is
-/// right now.
-async fn rebuild(
+/// What became of a gate that looked wrong.
+enum Mended {
+    WasRight,
+    Now,
+    NotYet,
+}
+
+/// Looks again, closely, and mends what is wrong.
+async fn mend(
     catalogue: &(impl EventCatalogue + ?Sized),
     gate: &(impl SeatGate + ?Sized),
     event_id: EventId,
-) -> Result<bool, ReconcileError> {
+) -> Result<Mended, ReconcileError> {
     for _ in 0..ATTEMPTS_MAX {
         let Some(reading) = gate.read(&[event_id]).await?.pop() else {
-            return Ok(true);
+            return Ok(Mended::WasRight);
         };
         let Some(seats) = catalogue.seats_of(event_id).await? else {
             gate.close(event_id).await;
-            return Ok(true);
+            return Ok(Mended::Now);
         };
-        if reading.agrees_with(&seats) || gate.rebuild(seats, reading.generation).await? {
-            return Ok(true);
+        match reading.fault(&seats) {
+            None => return Ok(Mended::WasRight),
+            Some(GateFault::TooLow) if gate.raise(seats).await? => return Ok(Mended::Now),
+            Some(GateFault::TooLow) => return Ok(Mended::WasRight),
+            Some(GateFault::TooHigh) if gate.rebuild(seats, reading.generation).await? => {
+                return Ok(Mended::Now);
+            }
+            Some(GateFault::TooHigh) => {}
         }
     }
-    Ok(false)
+    Ok(Mended::NotYet)
 }
 
 #[cfg(all(test, feature = "mocks"))]
@@ -142,11 +212,12 @@ mod tests {
         catalogue
     }
 
-    fn gate_reading(tokens: Option<i64>, leases: u64) -> MockSeatGate {
+    fn gate_reading(tokens: Option<i64>, seats_leased: i64) -> MockSeatGate {
         let mut gate = MockSeatGate::new();
         let reading = GateReading {
             tokens,
-            leases,
+            leases: u64::from(seats_leased > 0),
+            seats_leased,
             generation: GateGeneration(4),
         };
         gate.expect_read().returning(move |_| Ok(vec![reading]));
@@ -162,34 +233,106 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_that_is_right_or_in_use_is_left_alone() {
-        for (tokens, leases) in [(5, 0), (3, 2), (9, 1)] {
-            let gate = gate_reading(Some(tokens), leases);
+    fn a_gate_that_is_right_is_left_alone() {
+        // With leases out: all sold and not settled, some, none.
+        for (tokens, leased) in [(5, 0), (5, 2), (4, 2), (3, 2), (0, 5), (-1, 6)] {
+            let gate = gate_reading(Some(tokens), leased);
             let found = block_on(reconcile_gate(&catalogue_with(5), &gate)).expect("both answer");
-            assert_eq!(found, report(0, 0), "{tokens} tokens, {leases} leases");
+            assert_eq!(found, report(0, 0), "{tokens} tokens, {leased} leased");
         }
     }
 
     #[test]
-    fn a_missing_or_wrong_gate_is_rebuilt() {
-        for tokens in [None, Some(4), Some(6), Some(-1)] {
-            let mut gate = gate_reading(tokens, 0);
+    fn a_gate_that_is_too_low_is_raised_whatever_is_leased() {
+        for (tokens, leased) in [(4, 0), (-1, 0), (0, 4), (2, 2)] {
+            let mut gate = gate_reading(Some(tokens), leased);
+            gate.expect_raise()
+                .withf(|event| *event == seats(5))
+                .times(1)
+                .returning(|_| Ok(true));
+            let found = block_on(reconcile_gate(&catalogue_with(5), &gate)).expect("both answer");
+            assert_eq!(found, report(1, 0), "{tokens} tokens, {leased} leased");
+        }
+    }
+
+    #[test]
+    fn a_gate_that_is_missing_or_too_high_is_rebuilt_whatever_is_leased() {
+        for (tokens, leased) in [(None, 0), (None, 2), (Some(6), 0), (Some(6), 3)] {
+            let mut gate = gate_reading(tokens, leased);
             gate.expect_rebuild()
                 .withf(|event, generation| *event == seats(5) && *generation == GateGeneration(4))
                 .times(1)
                 .returning(|_, _| Ok(true));
             let found = block_on(reconcile_gate(&catalogue_with(5), &gate)).expect("both answer");
-            assert_eq!(found, report(1, 0), "{tokens:?}");
+            assert_eq!(found, report(1, 0), "{tokens:?} tokens, {leased} leased");
         }
     }
 
     #[test]
-    fn a_gate_that_never_rests_is_left_to_the_next_round() {
+    fn a_gate_that_changes_all_the_time_is_left_to_the_next_round() {
         let mut gate = gate_reading(None, 1);
         gate.expect_rebuild()
             .times(ATTEMPTS_MAX)
             .returning(|_, _| Ok(false));
         let found = block_on(reconcile_gate(&catalogue_with(5), &gate)).expect("both answer");
         assert_eq!(found, report(0, 1));
+    }
+
+    /// A catalogue from which the event is gone after the first round.
+    fn catalogue_that_loses(event: Option<EventSeats>) -> MockEventCatalogue {
+        let mut catalogue = MockEventCatalogue::new();
+        catalogue
+            .expect_seats_of_upcoming()
+            .times(1)
+            .returning(|_, _| Ok(vec![seats(5)]));
+        catalogue
+            .expect_seats_of_upcoming()
+            .returning(|_, _| Ok(Vec::new()));
+        catalogue.expect_seats_of().returning(move |_| Ok(event));
+        catalogue
+    }
+
+    #[test]
+    fn the_gate_of_a_deleted_event_is_closed_until_it_is_gone() {
+        let catalogue = catalogue_that_loses(None);
+        let mut gate = MockSeatGate::new();
+        let standing = |tokens| GateReading {
+            tokens,
+            leases: 0,
+            seats_leased: 0,
+            generation: GateGeneration(4),
+        };
+        // The first closing gets lost, and in one round the gate is away.
+        for tokens in [Some(5), Some(5), Some(5)] {
+            gate.expect_read()
+                .times(1)
+                .returning(move |_| Ok(vec![standing(tokens)]));
+        }
+        gate.expect_read()
+            .times(1)
+            .returning(|_| Err(GateError("away".into())));
+        gate.expect_read()
+            .times(1)
+            .returning(move |_| Ok(vec![standing(None)]));
+        gate.expect_close().times(2).return_const(());
+        let mut reconciler = GateReconciler::default();
+        let mut round = || block_on(reconciler.round(&catalogue, &gate));
+        for _ in 0..3 {
+            round().expect("both answer");
+        }
+        round().expect_err("the gate is away");
+        round().expect("both answer");
+        round().expect("nothing is left to ask the gate");
+    }
+
+    #[test]
+    fn the_gate_of_an_event_that_began_is_left_to_itself() {
+        let catalogue = catalogue_that_loses(Some(seats(5)));
+        // Closing is not expected: the mock panics on it.
+        let gate = gate_reading(Some(5), 0);
+        let mut reconciler = GateReconciler::default();
+        for _ in 0..3 {
+            block_on(reconciler.round(&catalogue, &gate)).expect("both answer");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Putting a gate right, unless something happened since it was looked at.
+//! Putting a gate right: raising it at any time, and rebuilding it unless seats
+//! were freed or the event was deleted since it was looked at.
 
 use domain::ports::{GateAnswer, GateGeneration};
 
@@ -6,30 +7,23 @@ use crate::GateBench;
 use crate::parallel::parallel;
 use crate::values::{event_id, reservation, seats, seats_of};
 
-pub async fn everything_that_changes_a_gate_moves_its_generation_up(bench: GateBench) {
+pub async fn all_that_changes_a_gate_but_bookings_moves_its_generation_up(bench: GateBench) {
     let mut last = bench.read().await.generation;
     for what in [
         "open",
-        "take",
-        "settle",
-        "take",
-        "release",
         "adjust",
-        "take",
-        "expire",
+        "raise",
         "rebuild",
         "close",
         "adjust a missing one",
         "close a missing one",
-        "open",
+        "rebuild a missing one",
     ] {
         match what {
             "open" => bench.open(5).await,
-            "take" => assert_eq!(bench.take(1, 1).await, GateAnswer::Granted),
-            "settle" => bench.settle(1).await,
-            "release" => bench.release(1).await,
-            "expire" => bench.expire_leases().await,
+            "raise" => assert!(bench.raise(8).await),
             "rebuild" => assert!(bench.rebuild(7, last).await),
+            "rebuild a missing one" => assert!(bench.rebuild(5, last).await),
             "close" | "close a missing one" => bench.close().await,
             _ => bench.adjust(1).await,
         }
@@ -42,27 +36,26 @@ pub async fn everything_that_changes_a_gate_moves_its_generation_up(bench: GateB
     }
 }
 
-pub async fn looking_and_being_refused_do_not_stop_a_rebuild(bench: GateBench) {
-    bench.open(2).await;
+pub async fn neither_looking_nor_bookings_stop_a_rebuild(bench: GateBench) {
+    bench.open(9).await;
     let generation = bench.read().await.generation;
-    bench.take(1, 3).await;
+    bench.take(1, 10).await;
+    for number in 1..=3 {
+        bench.take(number, 1).await;
+    }
     bench.settle(1).await;
-    bench.release(1).await;
+    bench.release(2).await;
     bench.open(9).await;
     bench.read().await;
     assert!(bench.rebuild(5, generation).await);
-    assert_eq!(bench.standing().await, (Some(5), 0));
+    assert_eq!(bench.standing().await, (Some(5), 1));
 }
 
-pub async fn a_missing_or_wrong_bucket_is_rebuilt(bench: GateBench) {
-    for (number, wrong) in [None, Some(0), Some(4), Some(6), Some(-3)]
-        .into_iter()
-        .enumerate()
-    {
+pub async fn a_bucket_that_is_missing_or_holds_too_many_is_rebuilt(bench: GateBench) {
+    for (number, wrong) in [None, Some(6), Some(900)].into_iter().enumerate() {
         let event = number as i64 + 1;
         if let Some(wrong) = wrong {
-            bench.gate().open(seats_of(event, 0)).await;
-            bench.gate().adjust(event_id(event), wrong).await;
+            bench.gate().open(seats_of(event, wrong)).await;
         }
         let generation = bench.read_event(event).await.generation;
         let rebuilt = bench.gate().rebuild(seats_of(event, 5), generation).await;
@@ -77,20 +70,78 @@ pub async fn a_missing_or_wrong_bucket_is_rebuilt(bench: GateBench) {
     }
 }
 
-pub async fn a_gate_with_a_lease_out_is_not_rebuilt(bench: GateBench) {
+pub async fn a_rebuild_adds_nothing_to_a_bucket(bench: GateBench) {
+    // It may lack what was sold since the seats were counted.
     bench.open(5).await;
-    bench.take(1, 1).await;
-    let reading = bench.read().await;
-    assert!(!bench.rebuild(9, reading.generation).await);
-    assert_eq!(bench.read().await, reading);
+    bench.take(1, 2).await;
     bench.settle(1).await;
+    let before = bench.read().await;
+    assert!(bench.rebuild(5, before.generation).await);
+    assert_eq!(bench.read().await, before);
+}
+
+pub async fn a_bucket_is_raised_to_what_is_left_and_not_leased(bench: GateBench) {
+    for (number, tokens) in [0, -3, 2, 3, 4].into_iter().enumerate() {
+        let event = number as i64 + 1;
+        let (gate, id) = (bench.gate(), event_id(event));
+        gate.open(seats_of(event, 2)).await;
+        gate.take(id, reservation(1), seats(2)).await;
+        gate.adjust(id, tokens).await;
+        let before = bench.read_event(event).await;
+        assert_eq!((before.tokens, before.seats_leased), (Some(tokens), 2));
+        let raised = gate.raise(seats_of(event, 5)).await.expect("an answer");
+        assert_eq!(raised, tokens < 3, "{tokens}");
+        let after = bench.read_event(event).await;
+        assert_eq!((after.tokens, after.leases), (Some(tokens.max(3)), 1));
+        // What was leased comes back, and no more.
+        gate.release(id, reservation(1)).await;
+        let tokens_left = bench.read_event(event).await.tokens;
+        assert_eq!(tokens_left, Some(tokens.max(3) + 2));
+    }
+}
+
+pub async fn a_gate_may_be_raised_whatever_happened_since_it_was_looked_at(bench: GateBench) {
+    bench.open(1).await;
+    bench.adjust(1).await;
+    bench.take(1, 1).await;
+    assert!(bench.raise(9).await);
+    assert!(!bench.raise(9).await, "it is right now");
+    assert_eq!(bench.standing().await, (Some(8), 1));
+}
+
+pub async fn raising_makes_no_gate_where_there_is_none(bench: GateBench) {
+    assert!(!bench.raise(5).await);
+    assert_eq!(bench.standing().await, (None, 0));
+    bench.open(5).await;
+    bench.close().await;
+    assert!(!bench.raise(5).await);
+    assert_eq!(bench.standing().await, (None, 0));
+}
+
+pub async fn a_gate_that_was_closed_is_not_opened_by_a_late_call(bench: GateBench) {
+    for opened in [true, false] {
+        if opened {
+            bench.open(5).await;
+        }
+        bench.close().await;
+        bench.open(5).await;
+        assert_eq!(bench.standing().await, (None, 0));
+        assert_eq!(bench.take(1, 1).await, GateAnswer::Unknown);
+    }
+}
+
+pub async fn a_rebuild_keeps_the_leases_that_are_out(bench: GateBench) {
+    bench.open(9).await;
+    bench.take(1, 1).await;
     let generation = bench.read().await.generation;
-    assert!(bench.rebuild(9, generation).await);
-    assert_eq!(bench.standing().await, (Some(9), 0));
+    assert!(bench.rebuild(5, generation).await);
+    assert_eq!(bench.standing().await, (Some(5), 1));
+    bench.settle(1).await;
+    assert_eq!(bench.standing().await, (Some(5), 0));
 }
 
 pub async fn a_gate_that_changed_since_it_was_looked_at_is_not_rebuilt(bench: GateBench) {
-    for (number, change) in ["settle", "release", "adjust", "close", "open", "booking"]
+    for (number, change) in ["adjust", "close", "open", "raise", "rebuild"]
         .into_iter()
         .enumerate()
     {
@@ -99,25 +150,19 @@ pub async fn a_gate_that_changed_since_it_was_looked_at_is_not_rebuilt(bench: Ga
         if change != "open" {
             gate.open(seats_of(event, 5)).await;
         }
-        if ["settle", "release"].contains(&change) {
-            gate.take(id, reservation(1), seats(1)).await;
-        }
         let before = bench.read_event(event).await;
         match change {
-            "settle" => gate.settle(id, reservation(1)).await,
-            "release" => gate.release(id, reservation(1)).await,
             "adjust" => gate.adjust(id, 1).await,
             "close" => gate.close(id).await,
             "open" => gate.open(seats_of(event, 5)).await,
-            // One that came and went: the bucket is at rest again.
+            "raise" => assert!(gate.raise(seats_of(event, 6)).await.expect("an answer")),
             _ => {
-                gate.take(id, reservation(1), seats(1)).await;
-                gate.release(id, reservation(1)).await;
+                let rebuilt = gate.rebuild(seats_of(event, 4), before.generation).await;
+                assert!(rebuilt.expect("an answer"));
             }
         }
         let changed = bench.read_event(event).await;
-        assert_eq!(changed.leases, 0);
-        let rebuilt = gate.rebuild(seats_of(event, 9), before.generation).await;
+        let rebuilt = gate.rebuild(seats_of(event, 2), before.generation).await;
         assert!(!rebuilt.expect("an answer"), "{change}");
         assert_eq!(bench.read_event(event).await, changed, "{change}");
     }
@@ -143,8 +188,10 @@ pub async fn a_generation_does_not_come_back_after_a_gate_was_closed(bench: Gate
     let old = bench.read().await.generation;
     for _ in 0..5 {
         bench.close().await;
-        bench.open(5).await;
-        assert!(!bench.rebuild(9, old).await);
+        assert!(!bench.rebuild(3, old).await);
+        let generation = bench.read().await.generation;
+        assert!(bench.rebuild(5, generation).await);
+        assert!(!bench.rebuild(3, old).await);
     }
     assert_eq!(bench.standing().await, (Some(5), 0));
 }
@@ -152,14 +199,16 @@ pub async fn a_generation_does_not_come_back_after_a_gate_was_closed(bench: Gate
 pub async fn a_rebuild_works_once_per_look(bench: GateBench) {
     let generation = bench.read().await.generation;
     assert!(bench.rebuild(5, generation).await);
-    assert!(!bench.rebuild(9, generation).await);
+    assert!(!bench.rebuild(3, generation).await);
     assert_eq!(bench.standing().await, (Some(5), 0));
     let unseen = GateGeneration(bench.read().await.generation.0 + 1_000_000);
-    assert!(!bench.rebuild(9, unseen).await);
+    assert!(!bench.rebuild(3, unseen).await);
+    assert_eq!(bench.standing().await, (Some(5), 0));
 }
 
 pub async fn of_parallel_rebuilds_after_one_look_exactly_one_works(bench: GateBench) {
     for _ in 0..5 {
+        bench.close().await;
         let generation = bench.read().await.generation;
         let rebuilt = parallel(16, |number| {
             let bench = bench.clone();

@@ -28,6 +28,17 @@ struct Lease {
     ends: Instant,
 }
 
+impl Bucket {
+    fn drop_leases_run_out(&mut self) {
+        let now = Instant::now();
+        self.leases.retain(|_, lease| lease.ends > now);
+    }
+
+    fn seats_leased(&self) -> i64 {
+        self.leases.values().map(|lease| lease.seats).sum()
+    }
+}
+
 impl MemoryGate {
     /// A gate without events whose leases last that long.
     pub fn leasing_for(lease_time: Duration) -> Self {
@@ -55,11 +66,16 @@ impl MemoryGate {
     /// Does something to the bucket of an event. `change` says whether the
     /// bucket is another one now.
     fn change(&self, event_id: EventId, change: impl FnOnce(&mut Bucket) -> bool) -> bool {
-        let mut buckets = self.buckets();
-        let bucket = buckets.entry(event_id).or_default();
-        let changed = change(bucket);
-        bucket.generation += u64::from(changed);
-        changed
+        self.book(event_id, |bucket| {
+            let changed = change(bucket);
+            bucket.generation += u64::from(changed);
+            changed
+        })
+    }
+
+    /// Does what bookings do, which does not count as a change.
+    fn book<T>(&self, event_id: EventId, work: impl FnOnce(&mut Bucket) -> T) -> T {
+        work(self.buckets().entry(event_id).or_default())
     }
 }
 
@@ -73,40 +89,26 @@ impl SeatGate for MemoryGate {
     ) -> GateAnswer {
         let seats = i64::from(seats.get());
         let ends = Instant::now() + self.lease_time;
-        let mut answer = GateAnswer::Granted;
-        self.change(event_id, |bucket| match bucket.tokens {
-            _ if bucket.leases.contains_key(&reservation) => false,
-            None => {
-                answer = GateAnswer::Unknown;
-                false
-            }
-            Some(tokens_left) if tokens_left < seats => {
-                answer = GateAnswer::Refused { tokens_left };
-                false
-            }
+        self.book(event_id, |bucket| match bucket.tokens {
+            _ if bucket.leases.contains_key(&reservation) => GateAnswer::Granted,
+            None => GateAnswer::Unknown,
+            Some(tokens_left) if tokens_left < seats => GateAnswer::Refused { tokens_left },
             Some(tokens_left) => {
                 bucket.tokens = Some(tokens_left - seats);
                 bucket.leases.insert(reservation, Lease { seats, ends });
-                true
+                GateAnswer::Granted
             }
-        });
-        answer
+        })
     }
 
     async fn settle(&self, event_id: EventId, reservation: ReservationId) {
-        self.change(event_id, |bucket| {
-            bucket.leases.remove(&reservation).is_some()
-        });
+        self.book(event_id, |bucket| bucket.leases.remove(&reservation));
     }
 
     async fn release(&self, event_id: EventId, reservation: ReservationId) {
-        self.change(event_id, |bucket| {
-            match bucket.leases.remove(&reservation) {
-                Some(lease) => {
-                    bucket.tokens = bucket.tokens.map(|tokens| tokens + lease.seats);
-                    true
-                }
-                None => false,
+        self.book(event_id, |bucket| {
+            if let Some(lease) = bucket.leases.remove(&reservation) {
+                bucket.tokens = bucket.tokens.map(|tokens| tokens + lease.seats);
             }
         });
     }
@@ -120,7 +122,7 @@ impl SeatGate for MemoryGate {
 
     async fn open(&self, event: EventSeats) {
         self.change(event.event_id, |bucket| {
-            let is_new = bucket.tokens.is_none();
+            let is_new = bucket.tokens.is_none() && bucket.generation == 0;
             if is_new {
                 bucket.tokens = Some(event.seats_available.get().into());
             }
@@ -137,23 +139,30 @@ impl SeatGate for MemoryGate {
     }
 
     async fn read(&self, event_ids: &[EventId]) -> Result<Vec<GateReading>, GateError> {
-        let now = Instant::now();
-        let mut readings = Vec::new();
-        for event_id in event_ids {
-            self.change(*event_id, |bucket| {
-                let before = bucket.leases.len();
-                bucket.leases.retain(|_, lease| lease.ends > now);
-                before != bucket.leases.len()
-            });
-            let buckets = self.buckets();
-            let bucket = &buckets[event_id];
-            readings.push(GateReading {
-                tokens: bucket.tokens,
-                leases: bucket.leases.len() as u64,
-                generation: GateGeneration(bucket.generation),
-            });
-        }
-        Ok(readings)
+        let readings = event_ids.iter().map(|event_id| {
+            self.book(*event_id, |bucket| {
+                bucket.drop_leases_run_out();
+                GateReading {
+                    tokens: bucket.tokens,
+                    leases: bucket.leases.len() as u64,
+                    seats_leased: bucket.seats_leased(),
+                    generation: GateGeneration(bucket.generation),
+                }
+            })
+        });
+        Ok(readings.collect())
+    }
+
+    async fn raise(&self, event: EventSeats) -> Result<bool, GateError> {
+        Ok(self.change(event.event_id, |bucket| {
+            bucket.drop_leases_run_out();
+            let floor = i64::from(event.seats_available.get()) - bucket.seats_leased();
+            let is_too_low = bucket.tokens.is_some_and(|tokens| tokens < floor);
+            if is_too_low {
+                bucket.tokens = Some(floor);
+            }
+            is_too_low
+        }))
     }
 
     async fn rebuild(
@@ -161,14 +170,15 @@ impl SeatGate for MemoryGate {
         event: EventSeats,
         generation: GateGeneration,
     ) -> Result<bool, GateError> {
-        let now = Instant::now();
-        Ok(self.change(event.event_id, |bucket| {
-            let at_rest = bucket.leases.values().all(|lease| lease.ends <= now);
-            if bucket.generation != generation.0 || !at_rest {
+        let seats_left = i64::from(event.seats_available.get());
+        Ok(self.book(event.event_id, |bucket| {
+            if bucket.generation != generation.0 {
                 return false;
             }
-            bucket.leases.clear();
-            bucket.tokens = Some(event.seats_available.get().into());
+            if bucket.tokens.is_none_or(|tokens| tokens > seats_left) {
+                bucket.tokens = Some(seats_left);
+                bucket.generation += 1;
+            }
             true
         }))
     }
