@@ -28,7 +28,8 @@ impl GateBackend for Redis {
             lease_ttl: lease_time,
             response_timeout: PATIENCE,
             connect_timeout: PATIENCE,
-            ..GateSettings::default()
+            pool_size: 8,
+            cool_down: Duration::from_secs(1),
         };
         Self {
             gate: RedisSeatGate::try_new(&url, settings).expect("a good URL"),
