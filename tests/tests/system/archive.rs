@@ -134,6 +134,41 @@ async fn an_archive_of_100_000_bookings_is_the_same_in_another_database() {
 }
 
 #[tokio::test]
+async fn an_archive_of_100_000_bookings_passes_through_the_embedded_store_unchanged() {
+    let (one, folder) = (filled(100_000).await, folder());
+    let (up, down) = (
+        folder.path().join("up.jsonl"),
+        folder.path().join("down.jsonl"),
+    );
+    export(&one, &down).await;
+    let shop = format!("sqlite://{}/shop.db", folder.path().display());
+    let embedded = |command: &str, file: &Path| {
+        let file = file.to_str().expect("UTF-8");
+        Program::new(&[command, file]).env("DATABASE_URL", &shop)
+    };
+    let imported = embedded("import", &down).run().await;
+    let imported = imported.expect_success();
+    assert!(imported.stderr.contains(COUNTS), "{imported}");
+    embedded("export", &up).run().await.expect_success();
+
+    let other = TestDatabase::empty().await;
+    let file = up.to_str().expect("UTF-8");
+    program(&["import", file], &other)
+        .run()
+        .await
+        .expect_success();
+    let before = digests(&one.sql().await).await;
+    assert_eq!(digests(&other.sql().await).await, before);
+
+    // What is not empty takes nothing more.
+    let refused = embedded("import", &up).run().await;
+    assert!(
+        refused.expect_failure().contains("nothing was imported"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
 async fn business_goes_on_where_an_archive_was_imported() {
     let (one, folder) = (filled(10_000).await, folder());
     let file = folder.path().join("shop.jsonl");
