@@ -11,8 +11,11 @@ CAPACITY ?= 5
 REQUESTS ?= 50
 CONCURRENCY ?= 50
 
+# For `make kill-embedded`.
+ROUNDS ?= 100
+
 .DEFAULT_GOAL := help
-.PHONY: help build run run-postgres test lint fmt concurrency docs migration compose-up compose-down clean-services
+.PHONY: help build run run-postgres test kill-embedded lint fmt concurrency docs migration compose-up compose-down clean-services
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +34,10 @@ run-postgres: ## The same on a PostgreSQL and a Redis that it brings along
 test: ## Run every test, with a PostgreSQL and a Redis of its own
 	$(CARGO) build --workspace --bins
 	deploy/services.sh with test -- deploy/run-tests.sh $(CARGO)
+
+kill-embedded: ## Kill the embedded server ROUNDS=100 times in a burst, and look for losses
+	$(CARGO) build --bin utsavam
+	UTSAVAM_KILL_ROUNDS=$(ROUNDS) $(CARGO) test -p utsavam-tests --test system embedded_kill -- --nocapture
 
 lint: ## Check the format, clippy's and shellcheck's warnings
 	$(CARGO) fmt --all --check

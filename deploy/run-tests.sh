@@ -10,10 +10,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo=("$@")
 if ((${#cargo[@]} == 0)); then cargo=(cargo); fi
 
+# The tests of the HTTP interface run twice: on PostgreSQL and Redis with all the others,
+# and once more on the embedded store.
 if "${cargo[@]}" nextest --version >/dev/null 2>&1; then
   "${cargo[@]}" nextest run --workspace --all-features
+  UTSAVAM_TEST_STORE=embedded \
+    "${cargo[@]}" nextest run --workspace --all-features -E 'binary_id(utsavam-tests::http)'
 else
   "${cargo[@]}" test --workspace --all-features --lib --bins --tests
+  UTSAVAM_TEST_STORE=embedded "${cargo[@]}" test --workspace --all-features --test http
 fi
 # nextest leaves these two out.
 "${cargo[@]}" test --workspace --all-features --doc

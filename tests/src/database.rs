@@ -1,25 +1,37 @@
-//! A PostgreSQL database per test, cloned from a template that the program
-//! under test migrated.
+//! A database per test: on PostgreSQL, cloned from a template that the program
+//! under test migrated, or a file of the embedded store.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tokio_postgres::{NoTls, SimpleQueryMessage};
+use tempfile::TempDir;
 
 use crate::program::{self, Program};
+use crate::sql::Sql;
 use crate::url;
 
 /// The advisory lock under which the template is made (exclusive) and cloned
 /// (shared): "utsavamt" in ASCII, read as a number.
 const TEMPLATE_LOCK: i64 = 0x7574_7361_7661_6d74;
 
+/// The embedded store's file in its folder.
+const FILE: &str = "utsavam.db";
+
 /// A database that exists as long as this value does.
 #[derive(Debug)]
 pub struct TestDatabase {
-    name: String,
+    place: Place,
     url: String,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// The name of a database on the PostgreSQL of the tests.
+    Postgres(String),
+    /// A folder with the file of the embedded store.
+    Embedded(TempDir),
 }
 
 impl TestDatabase {
@@ -59,7 +71,16 @@ impl TestDatabase {
             .await;
         Self {
             url: url::with_path(&admin_url(), &name),
-            name,
+            place: Place::Postgres(name),
+        }
+    }
+
+    /// A file of the embedded store that the server is to make.
+    pub fn embedded() -> Self {
+        let folder = TempDir::with_prefix("utsavam_test_").expect("a temporary folder");
+        Self {
+            url: format!("sqlite://{}", folder.path().join(FILE).display()),
+            place: Place::Embedded(folder),
         }
     }
 
@@ -70,17 +91,23 @@ impl TestDatabase {
 
     /// A connection of the test's own.
     pub async fn sql(&self) -> Sql {
-        Sql::connect(&self.url).await
+        match &self.place {
+            Place::Postgres(_) => Sql::connect(&self.url).await,
+            Place::Embedded(folder) => Sql::open(&folder.path().join(FILE)),
+        }
     }
 
-    /// How many sessions wait for a lock in this database right now.
+    /// How many sessions wait for a lock in this database on PostgreSQL right
+    /// now.
     pub async fn sessions_waiting(&self) -> i64 {
+        let Place::Postgres(name) = &self.place else {
+            panic!("the embedded store has no sessions");
+        };
         let admin = Sql::connect(&admin_url()).await;
         admin
             .number(&format!(
                 "SELECT count(*) FROM pg_stat_activity \
-                 WHERE datname = '{}' AND wait_event_type = 'Lock'",
-                self.name
+                 WHERE datname = '{name}' AND wait_event_type = 'Lock'"
             ))
             .await
     }
@@ -112,9 +139,12 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     /// Works inside a runtime too, hence the thread. WITH (FORCE) ends the
-    /// sessions of a server that is still there.
+    /// sessions of a server that is still there. A folder goes by itself.
     fn drop(&mut self) {
-        let statement = format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name);
+        let Place::Postgres(name) = &self.place else {
+            return;
+        };
+        let statement = format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
         let dropped = std::thread::spawn(move || {
             tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -124,66 +154,8 @@ impl Drop for TestDatabase {
         })
         .join();
         if dropped.is_err() && !std::thread::panicking() {
-            panic!("database {} could not be dropped", self.name);
+            panic!("database {name} could not be dropped");
         }
-    }
-}
-
-/// A connection to PostgreSQL that speaks in text.
-pub struct Sql {
-    client: tokio_postgres::Client,
-}
-
-impl Sql {
-    /// Connects to the database behind the URL.
-    pub async fn connect(url: &str) -> Self {
-        let (client, connection) = tokio_postgres::connect(url, NoTls)
-            .await
-            .unwrap_or_else(|error| panic!("PostgreSQL does not answer: {error:?}"));
-        tokio::spawn(connection);
-        Self { client }
-    }
-
-    /// Runs statements whose results nobody needs.
-    pub async fn run(&self, statements: &str) {
-        self.client
-            .batch_execute(statements)
-            .await
-            .unwrap_or_else(|error| panic!("{error:?} in: {statements}"));
-    }
-
-    /// All rows of a query as text; NULL reads as `NULL`.
-    pub async fn rows(&self, query: &str) -> Vec<Vec<String>> {
-        let messages = self
-            .client
-            .simple_query(query)
-            .await
-            .unwrap_or_else(|error| panic!("{error:?} in: {query}"));
-        messages
-            .iter()
-            .filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => Some(
-                    (0..row.len())
-                        .map(|column| row.get(column).unwrap_or("NULL").to_owned())
-                        .collect(),
-                ),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// The only value of the only row.
-    pub async fn text(&self, query: &str) -> String {
-        let rows = self.rows(query).await;
-        assert_eq!(rows.len(), 1, "rows of {query}");
-        rows[0][0].clone()
-    }
-
-    /// The only value of the only row, a whole number.
-    pub async fn number(&self, query: &str) -> i64 {
-        let text = self.text(query).await;
-        text.parse()
-            .unwrap_or_else(|_| panic!("{text:?} is no whole number: {query}"))
     }
 }
 

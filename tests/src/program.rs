@@ -1,7 +1,7 @@
 //! Running the `utsavam` program: where it is, what its environment holds, and
 //! commands that end by themselves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -72,6 +72,13 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Runs the program in that folder.
+    #[must_use]
+    pub fn working_in(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
         self
     }
 

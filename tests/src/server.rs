@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Child, Command};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub struct TestServer {
     address: SocketAddr,
     log: Arc<Mutex<String>>,
     log_reader: Option<JoinHandle<()>>,
+    printed: Arc<Mutex<String>>,
 }
 
 /// How a server shall be started.
@@ -76,7 +78,55 @@ impl TestServer {
     }
 }
 
+impl TestServer {
+    /// What it printed on stdout up to the line that tells where it listens,
+    /// and perhaps more.
+    pub fn printed(&self) -> String {
+        self.printed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Ends the process without giving it a chance to do anything, like
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the server still runs");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Asks the server to end, like `kill`, and waits until it did.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        let signal = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()
+            .expect("there is a kill command");
+        assert!(signal.success(), "no signal was sent");
+        let mut ended = None;
+        crate::eventually("the server ends", async || {
+            ended = self.child.try_wait().expect("a child can be waited for");
+            ended.is_some()
+        })
+        .await;
+        ended.expect("it ended")
+    }
+}
+
 impl ServerBuilder {
+    /// Runs the server in that folder.
+    #[must_use]
+    pub fn working_in(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// Takes an environment variable away.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     /// Uses the Redis behind that URL.
     #[must_use]
     pub fn redis(self, url: &str) -> Self {
@@ -102,12 +152,14 @@ impl ServerBuilder {
         let mut child = self.command.spawn().expect("the program can be run");
         let log = Arc::new(Mutex::new(String::new()));
         let log_reader = read_log(&mut child, Arc::clone(&log));
-        let address = read_address(&mut child);
+        let printed = Arc::new(Mutex::new(String::new()));
+        let address = read_address(&mut child, Arc::clone(&printed));
         let mut server = TestServer {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             log,
             log_reader: Some(log_reader),
+            printed,
         };
         match tokio::time::timeout(START_DEADLINE, address).await {
             Ok(Ok(address)) => server.address = address,
@@ -147,12 +199,16 @@ fn read_log(child: &mut Child, log: Arc<Mutex<String>>) -> JoinHandle<()> {
 }
 
 /// Reads stdout to its end and tells the address when the server names it.
-fn read_address(child: &mut Child) -> oneshot::Receiver<SocketAddr> {
+fn read_address(child: &mut Child, printed: Arc<Mutex<String>>) -> oneshot::Receiver<SocketAddr> {
     let stdout = child.stdout.take().expect("stdout is piped");
     let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
         let mut sender = Some(sender);
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
+            printed.push_str(&line);
+            printed.push('\n');
+            drop(printed);
             let address = line.strip_prefix("listening on http://");
             if let Some(address) = address.and_then(|text| text.trim().parse().ok())
                 && let Some(sender) = sender.take()

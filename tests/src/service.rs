@@ -1,9 +1,16 @@
-//! A whole service for one test: database, Redis, server and a client.
+//! A whole service for one test: database, gate, server and a client.
 
 use crate::client::Client;
 use crate::database::TestDatabase;
 use crate::redis::TestRedis;
 use crate::server::{ServerBuilder, TestServer};
+use crate::store::Store;
+
+/// A user who never registers.
+const NOBODY: i64 = i64::MAX;
+
+/// The most seats of one booking, unless the server is told otherwise.
+const SEATS_MAX: i64 = 100;
 
 /// Everything that a test needs, gone when the value is dropped.
 pub struct Service {
@@ -11,16 +18,16 @@ pub struct Service {
     pub client: Client,
     /// The server. Dropped before what it depends on.
     pub server: TestServer,
-    /// Its Redis, which it uses unless it was built without.
-    pub redis: TestRedis,
     /// Its database.
     pub database: TestDatabase,
+    /// `None` when the gate is in the server.
+    redis: Option<TestRedis>,
 }
 
 /// How the server of a service shall be started.
 pub struct ServiceBuilder {
     database: TestDatabase,
-    redis: TestRedis,
+    redis: Option<TestRedis>,
     server: ServerBuilder,
 }
 
@@ -30,26 +37,82 @@ impl Service {
         Self::builder().await.start().await
     }
 
-    /// A service with Redis and settings to be chosen.
+    /// A service on the [chosen](Store::chosen) store, with a gate and settings
+    /// to be chosen.
     pub async fn builder() -> ServiceBuilder {
-        Self::on(TestDatabase::migrated().await).await
+        match Store::chosen() {
+            Store::Postgres => Self::on(TestDatabase::migrated().await).await,
+            Store::Embedded => {
+                let database = TestDatabase::embedded();
+                ServiceBuilder {
+                    server: TestServer::builder(database.url()).without("REDIS_URL"),
+                    database,
+                    redis: None,
+                }
+            }
+        }
     }
 
-    /// The same on a database that the test prepared.
+    /// A service with Redis on a PostgreSQL database that the test prepared.
     pub async fn on(database: TestDatabase) -> ServiceBuilder {
         let redis = TestRedis::new().await;
         let server = TestServer::builder(database.url()).redis(redis.url());
         ServiceBuilder {
             database,
-            redis,
+            redis: Some(redis),
             server,
+        }
+    }
+
+    /// Its Redis, which it uses unless it was built without.
+    pub fn redis(&self) -> &TestRedis {
+        self.redis.as_ref().expect("a service with Redis")
+    }
+
+    /// Panics unless the gate of the event has that many seats left to give.
+    ///
+    /// The gate in the server cannot be looked into, so somebody unknown asks
+    /// for seats, which changes nothing: whom the gate lets pass is unknown to
+    /// the store, and whom it does not is told that there are not enough seats.
+    pub async fn assert_gate_holds(&self, event_id: i64, expected: i64) {
+        if let Some(redis) = &self.redis {
+            return redis.assert_tokens(event_id, expected).await;
+        }
+        // As far as one booking can see.
+        if expected > 0 {
+            let seats = expected.min(SEATS_MAX);
+            let passed = self.client.book(NOBODY, event_id, seats).await;
+            passed.problem(404, "user_not_found");
+        }
+        if expected < SEATS_MAX {
+            let refused = self.client.book(NOBODY, event_id, expected + 1).await;
+            refused.problem(409, "not_enough_seats");
+        }
+    }
+
+    /// Whether the gate of the event has no seat left to give.
+    pub async fn is_gate_empty(&self, event_id: i64) -> bool {
+        match &self.redis {
+            Some(redis) => redis.tokens(event_id).await.as_deref() == Some("0"),
+            None => self.client.book(NOBODY, event_id, 1).await.status == 409,
+        }
+    }
+
+    /// Panics if the event has a gate.
+    pub async fn assert_no_gate(&self, event_id: i64) {
+        match &self.redis {
+            Some(redis) => assert_eq!(redis.tokens(event_id).await, None),
+            None => {
+                let passed = self.client.book(NOBODY, event_id, SEATS_MAX).await;
+                assert_eq!(passed.status, 404, "{passed}");
+            }
         }
     }
 
     /// A second server on the same database and Redis.
     pub async fn another_server(&self) -> TestServer {
         TestServer::builder(self.database.url())
-            .redis(self.redis.url())
+            .redis(self.redis().url())
             .start()
             .await
     }
@@ -106,7 +169,12 @@ impl ServiceBuilder {
 
     /// The Redis, for a proxy in front of it.
     pub fn redis(&self) -> &TestRedis {
-        &self.redis
+        self.redis.as_ref().expect("a service with Redis")
+    }
+
+    /// What the settings say about Redis: its URL, or nothing.
+    pub fn redis_url(&self) -> &str {
+        self.redis.as_ref().map_or("", TestRedis::url)
     }
 
     /// Starts the server.

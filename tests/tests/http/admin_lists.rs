@@ -36,10 +36,13 @@ async fn a_page_holds_a_hundred_users_unless_told_otherwise() {
     let service = Service::start().await;
     // One statement, so that many are registered at the same instant.
     let sql = service.database.sql().await;
-    sql.run(
-        "INSERT INTO users (email, created_at) \
-         SELECT n || '@example.com', now() FROM generate_series(1, 201) AS n",
-    )
+    let instant = sql.time("2026-01-01T00:00:00Z");
+    sql.run(&format!(
+        "WITH RECURSIVE numbers (n) AS \
+         (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 201) \
+         INSERT INTO users (email, created_at) \
+         SELECT n || '@example.com', {instant} FROM numbers"
+    ))
     .await;
     let pages = service.client.pages("/admin/users").await;
     assert_eq!(lengths(&pages), [100, 100, 1]);
@@ -131,9 +134,12 @@ async fn bookings_of_the_same_instant_are_paged_without_gap_or_repetition() {
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(100).await;
     let sql = service.database.sql().await;
+    let instant = sql.time("2026-01-01T00:00:00Z");
     sql.run(&format!(
-        "INSERT INTO bookings (user_id, event_id, seats, status, created_at) \
-         SELECT {user_id}, {event_id}, 1, 'CANCELLED', now() FROM generate_series(1, 101)"
+        "WITH RECURSIVE numbers (n) AS \
+         (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 101) \
+         INSERT INTO bookings (user_id, event_id, seats, status, created_at) \
+         SELECT {user_id}, {event_id}, 1, 'CANCELLED', {instant} FROM numbers"
     ))
     .await;
 

@@ -49,7 +49,7 @@ impl Target {
 
     async fn assert_unchanged(&self) {
         assert_eq!(self.service.figures().await, self.before);
-        self.service.redis.assert_tokens(self.event_id, 4).await;
+        self.service.assert_gate_holds(self.event_id, 4).await;
     }
 }
 

@@ -78,7 +78,7 @@ async fn unknown_users_events_and_bookings_are_not_found() {
         client.get(&path).await.problem(404, "booking_not_found");
     }
     assert_eq!(service.figures().await, before);
-    service.redis.assert_tokens(event_id, 5).await;
+    service.assert_gate_holds(event_id, 5).await;
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn the_most_seats_of_one_booking_can_be_set() {
     client.booked(user_id, event_id, 4).await;
     client.booked(user_id, event_id, 4).await;
     client.book(user_id, event_id, 5).await.refuses("seats");
-    service.redis.assert_tokens(event_id, 2).await;
+    service.assert_gate_holds(event_id, 2).await;
 }
 
 #[tokio::test]

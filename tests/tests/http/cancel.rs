@@ -44,7 +44,7 @@ async fn cancelling_again_answers_the_same_and_returns_nothing() {
         assert_eq!(again.expect(200).json(), first.expect(200).json());
     }
     assert_eq!(client.seats_available(event_id).await, 4);
-    service.redis.assert_tokens(event_id, 4).await;
+    service.assert_gate_holds(event_id, 4).await;
     service.database.assert_seats_add_up(event_id).await;
 }
 
@@ -66,7 +66,7 @@ async fn twenty_cancellations_at_once_return_the_seats_once() {
         assert_eq!(answer.expect(200).json(), cancelled);
     }
     assert_eq!(client.seats_available(event_id).await, 7);
-    service.redis.assert_tokens(event_id, 7).await;
+    service.assert_gate_holds(event_id, 7).await;
     service.database.assert_seats_add_up(event_id).await;
 }
 
@@ -90,4 +90,26 @@ async fn a_booking_can_be_cancelled_after_the_event_started() {
     client.change(event_id, &start).await.expect(200);
     client.cancel(booking_id).await.expect(200);
     assert_eq!(client.seats_available(event_id).await, 5);
+}
+
+#[tokio::test]
+async fn a_booking_inserted_by_hand_can_be_cancelled() {
+    let service = Service::start().await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    let event_id = client.publish(5).await;
+    let sql = service.database.sql().await;
+    sql.run(&format!(
+        "UPDATE events SET seats_available = seats_available - 2 WHERE id = {event_id}"
+    ))
+    .await;
+    let booking_id = sql
+        .number(&format!(
+            "INSERT INTO bookings (user_id, event_id, seats) \
+             VALUES ({user_id}, {event_id}, 2) RETURNING id"
+        ))
+        .await;
+    client.cancel(booking_id).await.expect(200);
+    assert_eq!(client.seats_available(event_id).await, 5);
+    service.database.assert_seats_add_up(event_id).await;
 }

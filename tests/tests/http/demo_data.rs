@@ -63,7 +63,7 @@ async fn seeding_twice_leaves_one_of_each() {
     }
     let concert = event_named(&service, "Indie Concert").await;
     let concert_id = concert["id"].as_i64().expect("an id");
-    service.redis.assert_tokens(concert_id, 5).await;
+    service.assert_gate_holds(concert_id, 5).await;
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn seeding_keeps_what_is_there() {
     assert_seeded(&seed(&service).await);
     let after = (service.figures().await, client.event(talk_id).await);
     assert_eq!(after, before);
-    service.redis.assert_tokens(talk_id, 48).await;
+    service.assert_gate_holds(talk_id, 48).await;
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn a_demo_event_that_has_started_is_moved_ahead() {
     let moved = event_named(&service, "Indie Concert").await;
     assert_eq!(moved["id"], concert_id);
     assert_eq!(moved["seats_available"], 3);
-    service.redis.assert_tokens(concert_id, 3).await;
+    service.assert_gate_holds(concert_id, 3).await;
     client.booked(alice, concert_id, 3).await;
 }
 
@@ -130,16 +130,17 @@ async fn a_demo_event_that_was_deleted_is_published_again() {
 
 #[tokio::test]
 async fn the_command_seeds_the_same() {
-    let service = Service::start().await;
+    let builder = Service::builder().await;
     for _ in 0..2 {
         Program::new(&["seed-demo"])
-            .env("DATABASE_URL", service.database.url())
-            .env("REDIS_URL", service.redis.url())
+            .env("DATABASE_URL", builder.database().url())
+            .env("REDIS_URL", builder.redis_url())
             .run()
             .await
             .expect_success();
-        assert_eq!(upcoming(&service).await, demo_events());
     }
+    let service = builder.start().await;
+    assert_eq!(upcoming(&service).await, demo_events());
     assert_seeded(&seed(&service).await);
     assert_eq!(upcoming(&service).await, demo_events());
 }

@@ -78,7 +78,8 @@ async fn bookings_of_the_same_instant_are_paged_without_gap_or_repetition() {
         booked.push(client.booked(user_id, event_id, 1).await);
     }
     let sql = service.database.sql().await;
-    sql.run("UPDATE bookings SET created_at = '2026-01-01T00:00:00.123456Z'")
+    let instant = sql.time("2026-01-01T00:00:00.123456Z");
+    sql.run(&format!("UPDATE bookings SET created_at = {instant}"))
         .await;
     booked.sort_unstable_by(|a, b| b.cmp(a));
 

@@ -80,7 +80,7 @@ async fn the_same_request_again_answers_the_first_booking() {
         buyer.assert_replayed(&first).await;
     }
     assert_eq!(buyer.seats_available().await, 4);
-    buyer.service.redis.assert_tokens(buyer.event_id, 4).await;
+    buyer.service.assert_gate_holds(buyer.event_id, 4).await;
 }
 
 #[tokio::test]
@@ -179,8 +179,8 @@ async fn another_request_under_a_bound_key_is_refused() {
 
     assert_eq!(buyer.seats_available().await, 4);
     assert_eq!(buyer.service.client.seats_available(other_event).await, 5);
-    buyer.service.redis.assert_tokens(buyer.event_id, 4).await;
-    buyer.service.redis.assert_tokens(other_event, 5).await;
+    buyer.service.assert_gate_holds(buyer.event_id, 4).await;
+    buyer.service.assert_gate_holds(other_event, 5).await;
     buyer.assert_replayed(&first).await;
 }
 
@@ -239,7 +239,7 @@ async fn a_booking_is_replayed_after_it_was_cancelled_and_books_nothing() {
     cancellation.expect(200);
     buyer.assert_replayed(&first).await;
     assert_eq!(buyer.seats_available().await, 5);
-    buyer.service.redis.assert_tokens(buyer.event_id, 5).await;
+    buyer.service.assert_gate_holds(buyer.event_id, 5).await;
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ async fn the_tokens_of_a_new_event_are_its_seats() {
     let service = start().await;
     for capacity in [5, 0, 100_000] {
         let event_id = service.client.publish(capacity).await;
-        service.redis.assert_tokens(event_id, capacity).await;
+        service.redis().assert_tokens(event_id, capacity).await;
     }
 }
 
@@ -31,28 +31,28 @@ async fn the_tokens_follow_every_sale_cancellation_resize_and_deletion_at_once()
     let event_id = client.publish(5).await;
 
     let booking_id = client.booked(user_id, event_id, 2).await;
-    service.redis.assert_tokens(event_id, 3).await;
+    service.redis().assert_tokens(event_id, 3).await;
     client.booked(user_id, event_id, 1).await;
-    service.redis.assert_tokens(event_id, 2).await;
+    service.redis().assert_tokens(event_id, 2).await;
     client.cancel(booking_id).await.expect(200);
-    service.redis.assert_tokens(event_id, 4).await;
+    service.redis().assert_tokens(event_id, 4).await;
     client.cancel(booking_id).await.expect(200);
-    service.redis.assert_tokens(event_id, 4).await;
+    service.redis().assert_tokens(event_id, 4).await;
     for (capacity, tokens) in [(10, 9), (1, 0), (3, 2)] {
         let resize = json!({ "capacity": capacity });
         client.change(event_id, &resize).await.expect(200);
-        service.redis.assert_tokens(event_id, tokens).await;
+        service.redis().assert_tokens(event_id, tokens).await;
     }
     let rename = json!({ "name": "Renamed" });
     client.change(event_id, &rename).await.expect(200);
-    service.redis.assert_tokens(event_id, 2).await;
+    service.redis().assert_tokens(event_id, 2).await;
 
     client.delete_event(event_id).await.expect(204);
-    assert_eq!(service.redis.tokens(event_id).await, None);
+    assert_eq!(service.redis().tokens(event_id).await, None);
     // Whatever else is remembered of it leaves by itself.
-    let left: Vec<String> = service.redis.ask(&["KEYS", "*"]).await;
+    let left: Vec<String> = service.redis().ask(&["KEYS", "*"]).await;
     for key in left {
-        let milliseconds: i64 = service.redis.ask(&["PTTL", &key]).await;
+        let milliseconds: i64 = service.redis().ask(&["PTTL", &key]).await;
         assert!(milliseconds >= 0, "{key} would stay for ever");
     }
 }
@@ -69,13 +69,13 @@ async fn five_refusals_leave_the_tokens_as_they_were() {
         let answer = client.book(user_id, event_id, 3).await;
         answer.problem(409, "not_enough_seats");
     }
-    service.redis.assert_tokens(event_id, 2).await;
+    service.redis().assert_tokens(event_id, 2).await;
     client.booked(user_id, event_id, 2).await;
     for _ in 0..5 {
         let answer = client.book(user_id, event_id, 1).await;
         answer.problem(409, "not_enough_seats");
     }
-    service.redis.assert_tokens(event_id, 0).await;
+    service.redis().assert_tokens(event_id, 0).await;
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn refusals_by_the_store_return_their_tokens() {
         let nobody = client.book(777, event_id, 2).await;
         nobody.problem(404, "user_not_found");
     }
-    service.redis.assert_tokens(event_id, 5).await;
+    service.redis().assert_tokens(event_id, 5).await;
 
     let first = client
         .book(user_id, event_id, 1)
@@ -101,14 +101,14 @@ async fn refusals_by_the_store_return_their_tokens() {
             .header("Idempotency-Key", "k")
             .await;
         again.expect(status);
-        service.redis.assert_tokens(event_id, 4).await;
+        service.redis().assert_tokens(event_id, 4).await;
     }
 
     let start = json!({ "start_at": PAST });
     client.change(event_id, &start).await.expect(200);
     let late = client.book(user_id, event_id, 1).await;
     late.problem(409, "event_started");
-    service.redis.assert_tokens(event_id, 4).await;
+    service.redis().assert_tokens(event_id, 4).await;
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn hundreds_of_refusals_read_no_row() {
         answer.problem(409, "not_enough_seats");
     }
     holder.run("COMMIT").await;
-    service.redis.assert_tokens(event_id, 0).await;
+    service.redis().assert_tokens(event_id, 0).await;
 }
 
 #[tokio::test]
@@ -173,8 +173,8 @@ async fn a_sold_out_event_keeps_no_leases() {
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(5).await;
     join_all((0..40).map(|_| client.book(user_id, event_id, 1).into_future())).await;
-    service.redis.assert_tokens(event_id, 0).await;
+    service.redis().assert_tokens(event_id, 0).await;
     assert_eq!(client.seats_available(event_id).await, 0);
-    let leases: Vec<String> = service.redis.ask(&["KEYS", "*leases*"]).await;
+    let leases: Vec<String> = service.redis().ask(&["KEYS", "*leases*"]).await;
     assert!(leases.is_empty(), "{leases:?}");
 }

@@ -24,18 +24,18 @@ const WRONG: [&[&str]; 10] = [
 
 async fn spoil(service: &Service, event_id: i64, command: &[&str]) {
     let key = format!("event:{event_id}:tokens");
-    let _: i64 = service.redis.ask(&["DEL", &key]).await;
+    let _: i64 = service.redis().ask(&["DEL", &key]).await;
     if command.len() == 2 {
         let _: deadpool_redis::redis::Value =
-            service.redis.ask(&[command[0], &key, command[1]]).await;
+            service.redis().ask(&[command[0], &key, command[1]]).await;
     }
 }
 
 async fn eventually_tokens(service: &Service, event_id: i64, expected: i64) {
     let key = format!("event:{event_id}:tokens");
     eventually(&format!("{expected} tokens"), async || {
-        let kind: String = service.redis.ask(&["TYPE", &key]).await;
-        kind == "string" && service.redis.tokens(event_id).await == Some(expected.to_string())
+        let kind: String = service.redis().ask(&["TYPE", &key]).await;
+        kind == "string" && service.redis().tokens(event_id).await == Some(expected.to_string())
     })
     .await;
 }
@@ -65,7 +65,7 @@ async fn a_wrong_bucket_never_sells_a_seat_twice_and_is_put_right() {
             client.booked(user_id, event_id, 1).await;
         }
         assert_eq!(client.seats_available(event_id).await, 0, "{wrong:?}");
-        service.redis.assert_tokens(event_id, 0).await;
+        service.redis().assert_tokens(event_id, 0).await;
     }
 }
 
@@ -86,7 +86,7 @@ async fn a_bucket_that_promises_too_much_refuses_by_the_store() {
         answer.problem(409, "not_enough_seats");
     }
     // The leases went back: the operator's number stands until it is corrected.
-    service.redis.assert_tokens(event_id, 5).await;
+    service.redis().assert_tokens(event_id, 5).await;
 }
 
 #[tokio::test]
@@ -131,12 +131,12 @@ async fn the_reconcile_command_puts_every_bucket_right() {
     }
     Program::new(&["reconcile"])
         .env("DATABASE_URL", service.database.url())
-        .env("REDIS_URL", service.redis.url())
+        .env("REDIS_URL", service.redis().url())
         .run()
         .await
         .expect_success();
     for event_id in events {
-        service.redis.assert_tokens(event_id, 3).await;
+        service.redis().assert_tokens(event_id, 3).await;
         client.booked(user_id, event_id, 3).await;
     }
 }
@@ -152,9 +152,9 @@ async fn a_flushed_redis_is_filled_again() {
         client.booked(user_id, event_id, 1).await;
         events.push((event_id, capacity - 1));
     }
-    let _: String = service.redis.ask(&["FLUSHDB"]).await;
+    let _: String = service.redis().ask(&["FLUSHDB"]).await;
     // Scripts are lost too when Redis starts anew.
-    let _: String = service.redis.ask(&["SCRIPT", "FLUSH"]).await;
+    let _: String = service.redis().ask(&["SCRIPT", "FLUSH"]).await;
     for (event_id, left) in events {
         client.booked(user_id, event_id, 1).await;
         eventually_tokens(&service, event_id, left - 1).await;
@@ -203,7 +203,7 @@ async fn losing_redis_in_mid_life_costs_no_answer_and_finding_it_again_mends_the
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(10).await;
     client.booked(user_id, event_id, 1).await;
-    service.redis.assert_tokens(event_id, 9).await;
+    service.redis().assert_tokens(event_id, 9).await;
 
     proxy.cut();
     let booking_id = client.booked(user_id, event_id, 2).await;
@@ -225,7 +225,7 @@ async fn losing_redis_in_mid_life_costs_no_answer_and_finding_it_again_mends_the
     })
     .await;
     client.booked(user_id, event_id, 8).await;
-    service.redis.assert_tokens(event_id, 0).await;
+    service.redis().assert_tokens(event_id, 0).await;
 }
 
 #[tokio::test]
@@ -348,7 +348,7 @@ async fn a_bucket_set_too_high_is_lowered_while_bookings_come_and_go() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         spoil(&service, event_id, &["SET", "1000000"]).await;
         eventually("the bucket is lowered", async || {
-            let tokens = service.redis.tokens(event_id).await;
+            let tokens = service.redis().tokens(event_id).await;
             tokens.is_some_and(|tokens| tokens.parse::<i64>().is_ok_and(|n| n <= 112))
         })
         .await;
@@ -361,14 +361,14 @@ async fn a_bucket_set_too_high_is_lowered_while_bookings_come_and_go() {
 async fn leave_a_lease(service: &Service, event_id: i64, seats: i64) {
     let [leases, leased_seats] =
         ["leases", "leased_seats"].map(|part| format!("{{event:{event_id}:tokens}}:{part}"));
-    let (seconds, _): (i64, i64) = service.redis.ask(&["TIME"]).await;
+    let (seconds, _): (i64, i64) = service.redis().ask(&["TIME"]).await;
     let runs_out_ms = ((seconds + 60) * 1000).to_string();
     let _: i64 = service
-        .redis
+        .redis()
         .ask(&["ZADD", &leases, &runs_out_ms, "dead"])
         .await;
     let _: i64 = service
-        .redis
+        .redis()
         .ask(&["HSET", &leased_seats, "dead", &seats.to_string()])
         .await;
 }
@@ -385,7 +385,7 @@ async fn the_lease_of_a_dead_holder_does_not_keep_a_bucket_wrong() {
         // All but the seat that the dead may have sold.
         booked_within_rounds(&service, user_id, event_id, 9).await;
         eventually("the bucket promises no more than is left", async || {
-            let tokens = service.redis.tokens(event_id).await;
+            let tokens = service.redis().tokens(event_id).await;
             tokens.is_some_and(|tokens| ["0", "1"].contains(&tokens.as_str()))
         })
         .await;
@@ -406,7 +406,7 @@ async fn an_event_deleted_while_redis_is_silent_is_unknown_soon_after_its_return
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(2).await;
     client.booked(user_id, event_id, 2).await;
-    service.redis.assert_tokens(event_id, 0).await;
+    service.redis().assert_tokens(event_id, 0).await;
     // Seen by reconciliation: it puts a wrong number right.
     spoil(&service, event_id, &["SET", "1"]).await;
     eventually_tokens(&service, event_id, 0).await;
@@ -417,7 +417,7 @@ async fn an_event_deleted_while_redis_is_silent_is_unknown_soon_after_its_return
     let back = Instant::now();
     loop {
         let answer = client.book(user_id, event_id, 1).await;
-        let is_gone = service.redis.tokens(event_id).await.is_none();
+        let is_gone = service.redis().tokens(event_id).await.is_none();
         if answer.status == 404 && is_gone {
             answer.problem(404, "event_not_found");
             break;
@@ -436,7 +436,7 @@ async fn no_bucket_outlives_the_care_for_it_by_more_than_minutes() {
     let user_id = client.register("alice@example.com").await;
     let lives_ms = async |event_id: i64| -> i64 {
         let key = format!("event:{event_id}:tokens");
-        service.redis.ask(&["PTTL", &key]).await
+        service.redis().ask(&["PTTL", &key]).await
     };
     let sold_out = client.publish(0).await;
     let deleted = client.publish(1).await;
@@ -466,7 +466,7 @@ async fn a_damaged_key_of_one_event_troubles_no_other() {
     for part in ["leases", "leased_seats"] {
         let event_id = client.publish(2).await;
         let key = format!("{{event:{event_id}:tokens}}:{part}");
-        let _: String = service.redis.ask(&["SET", &key, "x"]).await;
+        let _: String = service.redis().ask(&["SET", &key, "x"]).await;
         client.booked(user_id, event_id, 1).await;
 
         // The gate still answers for the others: nobody asks the store.

@@ -1,12 +1,14 @@
 //! The program among its dependencies: the seat gate, races, outages, the life
-//! of the process, and databases
-//! that it takes over or carries elsewhere.
+//! of the process, databases that it takes over or carries elsewhere, and the
+//! store that it brings along.
 
 mod adoption;
 mod adoption_refused;
 mod archive;
 mod archive_refused;
 mod concurrency_program;
+mod embedded;
+mod embedded_kill;
 mod gate;
 mod gate_faults;
 mod generated;

@@ -121,7 +121,7 @@ async fn after_mixed_traffic_on_two_servers_the_books_balance() {
             .all(|booking| booking["status"] == "CANCELLED")
     );
     eventually("nothing is left of the deleted event's gate", async || {
-        service.redis.tokens(deleted).await.is_none()
+        service.redis().tokens(deleted).await.is_none()
     })
     .await;
     let report = clients[0].get("/admin/analytics").admin().await.json();
@@ -170,7 +170,7 @@ async fn assert_balanced(service: &Service, event_id: i64) {
     assert_eq!(sales["confirmed_seats"], seats);
 
     eventually("the gate agrees", async || {
-        service.redis.tokens(event_id).await == Some(left.to_string())
+        service.redis().tokens(event_id).await == Some(left.to_string())
     })
     .await;
 }

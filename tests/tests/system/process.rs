@@ -309,6 +309,19 @@ async fn the_health_command_asks_the_running_server() {
 }
 
 #[tokio::test]
+async fn demo_data_can_be_seeded_beside_a_running_server() {
+    let service = Service::start().await;
+    Program::new(&["seed-demo"])
+        .env("DATABASE_URL", service.database.url())
+        .env("REDIS_URL", service.redis().url())
+        .run()
+        .await
+        .expect_success();
+    let events = service.client.entries("/events").await;
+    assert_eq!(events.len(), 3, "{events:?}");
+}
+
+#[tokio::test]
 async fn help_names_every_command() {
     let help = Program::new(&["--help"]).run().await.expect_success();
     for command in [

@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use utsavam_tests::concurrency::{self, Plan, Tally};
-use utsavam_tests::{Client, Service, eventually};
+use utsavam_tests::{Client, Service, TestDatabase, TestServer, eventually};
 
 async fn sell(service: &Service, servers: &[Client], requests: usize) {
     let plan = Plan {
@@ -52,6 +52,37 @@ async fn two_servers_on_one_database_sell_five_seats_between_them() {
     let service = Service::start().await;
     let other = service.another_server().await;
     sell(&service, &[service.client.clone(), other.client()], 200).await;
+}
+
+#[tokio::test]
+async fn two_servers_that_know_of_no_redis_sell_five_seats_between_them() {
+    let database = TestDatabase::migrated().await;
+    let start = || {
+        TestServer::builder(database.url())
+            .without("REDIS_URL")
+            .start()
+    };
+    let (one, two) = futures::join!(start(), start());
+    let event_id = one.client().publish(5).await;
+    let user_id = two.client().register("alice@example.com").await;
+    let answers = futures::future::join_all((0..60).map(|number| {
+        let server = if number % 2 == 0 { &one } else { &two };
+        server.client().book(user_id, event_id, 1).into_future()
+    }))
+    .await;
+    let (sold, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|a| a.status == 201);
+    assert_eq!(sold.len(), 5);
+    for answer in refused {
+        answer.problem(409, "not_enough_seats");
+    }
+    assert_eq!(one.client().seats_available(event_id).await, 0);
+    database.assert_seats_add_up(event_id).await;
+    // A gate in one of them would not know what the other one gave back.
+    let booking_id = sold[0].id("booking_id");
+    one.client().cancel(booking_id).await.expect(200);
+    two.client().booked(user_id, event_id, 1).await;
+    let ready = two.client().get("/ready").await.expect(200).json();
+    assert_eq!(ready["dependencies"]["redis"], "off");
 }
 
 #[tokio::test]
@@ -108,7 +139,7 @@ async fn buyers_who_hang_up_in_mid_request_leave_nothing_half_done() {
 
     eventually("the gate has come to rest", async || {
         let left = client.seats_available(event_id).await;
-        service.redis.tokens(event_id).await == Some(left.to_string())
+        service.redis().tokens(event_id).await == Some(left.to_string())
             && service.database.sessions_waiting().await == 0
     })
     .await;
@@ -150,7 +181,7 @@ async fn sales_and_resizes_at_once_never_leave_less_seats_than_were_sold() {
     assert_eq!(event["seats_available"], capacity - sold);
     let left = (capacity - sold).to_string();
     eventually("the gate agrees", async || {
-        service.redis.tokens(event_id).await.as_ref() == Some(&left)
+        service.redis().tokens(event_id).await.as_ref() == Some(&left)
     })
     .await;
 }
@@ -181,7 +212,7 @@ async fn whoever_books_while_the_event_is_deleted_has_a_cancelled_booking_or_non
     }
     let report = client.get("/admin/analytics").admin().await.json();
     assert_eq!(report["total_confirmed_bookings"], 0);
-    assert_eq!(service.redis.tokens(event_id).await, None);
+    assert_eq!(service.redis().tokens(event_id).await, None);
 }
 
 #[tokio::test]
@@ -257,6 +288,6 @@ async fn cancellations_that_waited_in_line_together_return_the_seats_once() {
         assert_eq!(answer.expect(200).json()["status"], "CANCELLED");
     }
     assert_eq!(client.seats_available(event_id).await, 10);
-    service.redis.assert_tokens(event_id, 10).await;
+    service.redis().assert_tokens(event_id, 10).await;
     service.database.assert_seats_add_up(event_id).await;
 }
