@@ -51,7 +51,7 @@ use store;
 prepared!(
     /// Adds to the number of confirmed bookings over all events.
     AddToTotal { bookings: i64 as BigInt } -> (BigInt,),
-    "UPDATE booking_totals SET confirmed_bookings = confirmed_bookings + ? WHERE slot = 0"
+    "UPDATE booking_totals SET confirmed_bookings = max(confirmed_bookings + ?, 0) WHERE slot = 0"
 );
 
 /// One row more than the page holds, to know whether there is another page.

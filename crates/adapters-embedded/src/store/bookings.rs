@@ -87,9 +87,14 @@ prepared!(
 );
 
 prepared!(
-    /// One more or one fewer confirmed booking of the event.
-    CountBookings { bookings: i64 as BigInt, event_id: i64 as BigInt } -> (BigInt,),
-    "UPDATE event_sales SET confirmed_bookings = confirmed_bookings + ? WHERE event_id = ?"
+    /// One more or one fewer confirmed booking of the event. An event that
+    /// somebody inserted by hand has no row of figures before its first booking,
+    /// and a booking inserted by hand was never counted.
+    CountBookings { event_id: i64 as BigInt, first: i64 as BigInt, bookings: i64 as BigInt }
+        -> (BigInt,),
+    "INSERT INTO event_sales (event_id, confirmed_bookings) VALUES (?, max(?, 0))
+     ON CONFLICT (event_id)
+     DO UPDATE SET confirmed_bookings = max(event_sales.confirmed_bookings + ?, 0)"
 );
 
 prepared!(
@@ -244,7 +249,11 @@ fn count(
     event_id: i64,
     bookings: i64,
 ) -> QueryResult<(usize, usize)> {
-    let of_event = CountBookings { bookings, event_id };
+    let of_event = CountBookings {
+        event_id,
+        first: bookings,
+        bookings,
+    };
     let of_all = AddToTotal { bookings };
     Ok((of_event.execute(connection)?, of_all.execute(connection)?))
 }

@@ -209,8 +209,11 @@ fn hide(connection: &mut SqliteConnection, event_id: EventId) -> Result<bool, St
     if hidden.execute(connection).map_err(before_commit)? == 0 {
         return Ok(false);
     }
-    let (confirmed_bookings,): (i64,) =
-        exactly_one(connection, DropSales { event_id }).map_err(before_commit)?;
+    // An event that somebody inserted by hand has no figures before its first
+    // booking.
+    let figures: Option<(i64,)> =
+        at_most_one(connection, DropSales { event_id }).map_err(before_commit)?;
+    let confirmed_bookings = figures.map_or(0, |(bookings,)| bookings);
     if confirmed_bookings > 0 {
         let queued = QueueMarking { event_id }.execute(connection);
         only_one_row(queued, "deleting", event_id)?;
