@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::app::App;
 use crate::background::Background;
 use crate::failure::Failure;
-use crate::http;
+use crate::http::server::{self, StoppedBy};
 use crate::settings::Settings;
 use crate::wiring::{Plan, Schema};
 
@@ -39,15 +39,6 @@ pub struct Server {
     background: Option<Background>,
 }
 
-/// Who stops a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StoppedBy {
-    /// SIGTERM, SIGINT or SIGQUIT.
-    Signals,
-    /// Whoever started it.
-    Owner,
-}
-
 impl Server {
     /// Opens the store that the settings name, brings its schema to this
     /// version, and listens. Works on any tokio runtime with PostgreSQL left
@@ -71,7 +62,7 @@ impl Server {
         let services = Plan::try_new(&settings)?.open(schema).await?.services;
         let place = services.stores.place.clone();
         let app = App::new(services, &settings);
-        let started = http::server::start(app.clone(), &settings.http, stopped_by);
+        let started = server::start(app.clone(), &settings.http, stopped_by);
         let (server, addresses) = started.map_err(|error| {
             let (host, port) = (&settings.http.host, settings.http.port);
             Failure::new(format!(

@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use crate::failure::Failure;
-use crate::server::{Server, StoppedBy};
+use crate::http::server::StoppedBy;
+use crate::server::Server;
 use crate::settings::{DEFAULT_ADMIN_KEY, Settings};
 
 pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {

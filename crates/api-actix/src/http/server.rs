@@ -7,11 +7,19 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App as ActixApp, HttpServer, web};
 
 use crate::app::App;
-use crate::server::StoppedBy;
 use crate::settings::HttpSettings;
 
 use super::middleware::{conditional, request_context};
 use super::routes;
+
+/// Who stops a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoppedBy {
+    /// SIGTERM, SIGINT or SIGQUIT.
+    Signals,
+    /// Whoever started it.
+    Owner,
+}
 
 /// Binds the address and starts the workers. The returned future runs until
 /// the server was told to stop and has answered what was under way.
