@@ -1,6 +1,10 @@
 //! The outermost layer: gives every request an id, writes every error as a
 //! problem, and logs what somebody must act on.
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -82,14 +86,23 @@ fn render<B: MessageBody>(
 }
 
 /// A 5xx is logged here, once, with what the client is not told. Being busy or
-/// cut off is not worth a line for every buyer: whoever lost the connection
-/// says so when it happens.
+/// cut off is not worth a line for every buyer: one a second tells an operator
+/// of a full disk or a lost database, and does not fill the disk itself.
 fn log(problem: &Problem) {
     let cause = problem.cause.lock().ok().and_then(|mut cause| cause.take());
     let cause = cause.map(|cause| with_causes(&*cause));
     match problem.status {
-        StatusCode::SERVICE_UNAVAILABLE => tracing::debug!(cause, "{problem}"),
+        StatusCode::SERVICE_UNAVAILABLE if !is_first_of_this_second() => {}
+        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(cause, "{problem}"),
         status if status.is_server_error() => tracing::error!(cause, "{problem}"),
         _ => {}
     }
+}
+
+/// Whether nobody has asked in this second of the process's life.
+fn is_first_of_this_second() -> bool {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    static LAST: AtomicU64 = AtomicU64::new(u64::MAX);
+    let second = START.elapsed().as_secs();
+    LAST.swap(second, Ordering::Relaxed) != second
 }
