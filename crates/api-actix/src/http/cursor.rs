@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
-use domain::model::{Invalid, PageCursor, Timeline, TopSellers};
+use domain::model::{Invalid, Timeline, TopSellers};
 
 /// A place that can be written as text. `TAG` tells the lists apart.
 pub(crate) trait Cursor: Sized {
@@ -23,8 +23,6 @@ macro_rules! list {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) struct $name(pub(crate) $place);
-
-        impl PageCursor for $name {}
 
         impl From<$place> for $name {
             fn from(place: $place) -> Self {

@@ -64,10 +64,10 @@ fn render<B: MessageBody>(
     if !status.is_client_error() && !status.is_server_error() {
         return response.map_into_left_body();
     }
-    let carried = response.response().extensions().get::<Problem>().cloned();
     if response.response().extensions().contains::<Written>() {
         return response.map_into_left_body();
     }
+    let carried = response.response().extensions().get::<Problem>().cloned();
     let problem = carried.unwrap_or_else(|| Problem::of_status(status));
     log(&problem);
     let (request, response) = response.into_parts();
@@ -89,14 +89,19 @@ fn render<B: MessageBody>(
 /// cut off is not worth a line for every buyer: one a second tells an operator
 /// of a full disk or a lost database, and does not fill the disk itself.
 fn log(problem: &Problem) {
-    let cause = problem.cause.lock().ok().and_then(|mut cause| cause.take());
-    let cause = cause.map(|cause| with_causes(&*cause));
     match problem.status {
         StatusCode::SERVICE_UNAVAILABLE if !is_first_of_this_second() => {}
-        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(cause, "{problem}"),
-        status if status.is_server_error() => tracing::error!(cause, "{problem}"),
+        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(cause = cause_of(problem), "{problem}"),
+        status if status.is_server_error() => {
+            tracing::error!(cause = cause_of(problem), "{problem}");
+        }
         _ => {}
     }
+}
+
+fn cause_of(problem: &Problem) -> Option<String> {
+    let cause = problem.cause.lock().ok()?.take()?;
+    Some(with_causes(&*cause))
 }
 
 /// Whether nobody has asked in this second of the process's life.
