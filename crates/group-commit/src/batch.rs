@@ -1,0 +1,171 @@
+//! The running side: a slot, the batch that it takes, and the commands in it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use crate::group_commit::Shared;
+use crate::limits::Key;
+use crate::pending::NotRun;
+
+/// Leave to run one batch. Dropping it gives the slot back; what was to run in
+/// it waits for the next submission to ask for a slot.
+pub struct Slot<K: Key, C, A> {
+    /// `None` once it was used.
+    pub(crate) shared: Option<Arc<Shared<K, C, A>>>,
+}
+
+impl<K: Key, C, A> Slot<K, C, A> {
+    /// What there is to do by now: the longer one waits with this, the larger
+    /// the batch. `None` if others have done it.
+    pub fn take(mut self) -> Option<Batch<K, C, A>> {
+        let shared = self.shared.take()?;
+        let groups = shared.take();
+        if groups.is_empty() {
+            return None;
+        }
+        Some(Batch {
+            keys: groups.iter().map(|group| group.key.clone()).collect(),
+            groups,
+            put_off: Vec::new(),
+            shared,
+        })
+    }
+}
+
+impl<K: Key, C, A> Drop for Slot<K, C, A> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            shared.give_back_slot();
+        }
+    }
+}
+
+/// Commands that run together. Dropping it, in a panic for instance, ends the
+/// batch: its keys and its slot are free, and whoever has no answer yet is told
+/// that it was lost.
+pub struct Batch<K: Key, C, A> {
+    keys: Vec<K>,
+    groups: Vec<Group<K, C, A>>,
+    put_off: Vec<Group<K, C, A>>,
+    shared: Arc<Shared<K, C, A>>,
+}
+
+impl<K: Key, C, A> Batch<K, C, A> {
+    /// Its commands by key, to be answered one by one.
+    pub fn take_groups(&mut self) -> Vec<Group<K, C, A>> {
+        std::mem::take(&mut self.groups)
+    }
+
+    /// Leaves a key's commands for a later batch, in which the key is alone: as
+    /// if this batch had never had them. For a key that would make the others
+    /// wait.
+    pub fn put_off(&mut self, group: Group<K, C, A>) {
+        self.put_off.push(group);
+    }
+}
+
+impl<K: Key, C, A> Drop for Batch<K, C, A> {
+    fn drop(&mut self) {
+        // Those without an answer go first: they were part of this batch.
+        self.groups.clear();
+        let (keys, put_off) = (
+            std::mem::take(&mut self.keys),
+            std::mem::take(&mut self.put_off),
+        );
+        self.shared.finish(keys, put_off);
+    }
+}
+
+/// Commands of one key, in their order.
+pub struct Group<K, C, A> {
+    /// Their key.
+    pub key: K,
+    /// At least one.
+    pub entries: Vec<Entry<C, A>>,
+}
+
+/// A command and the way to answer it.
+pub struct Entry<C, A> {
+    pub(crate) command: C,
+    pub(crate) reply: Reply<A>,
+    pub(crate) deadline: Option<Instant>,
+    /// Counts all commands; rises within a key.
+    pub(crate) number: u64,
+}
+
+impl<C, A> Entry<C, A> {
+    /// What is to be done.
+    pub fn command(&self) -> &C {
+        &self.command
+    }
+
+    /// Until when it makes sense.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Answers it.
+    pub fn answer(self, answer: A) {
+        self.reply.send(answer);
+    }
+
+    /// The command and the way to answer it. It cannot be put off any more.
+    pub fn into_parts(self) -> (C, Reply<A>) {
+        (self.command, self.reply)
+    }
+}
+
+/// The way to answer a command.
+pub struct Reply<A>(pub(crate) oneshot::Sender<Result<A, NotRun>>);
+
+impl<A> Reply<A> {
+    /// Answers. Nobody may be waiting any more; that is fine.
+    pub fn send(self, answer: A) {
+        let _ = self.0.send(Ok(answer));
+    }
+
+    pub(crate) fn not_run(self, reason: NotRun) {
+        let _ = self.0.send(Err(reason));
+    }
+}
+
+impl<K: Key, C, A> fmt::Debug for Slot<K, C, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}
+
+impl<K: Key, C, A> fmt::Debug for Batch<K, C, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("keys", &self.keys.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K: fmt::Debug, C, A> fmt::Debug for Group<K, C, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("key", &self.key)
+            .field("entries", &self.entries.len())
+            .finish()
+    }
+}
+
+impl<C: fmt::Debug, A> fmt::Debug for Entry<C, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("command", &self.command)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A> fmt::Debug for Reply<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! The front: what is shared, behind its lock, and who is told to start.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::batch::{Group, Slot};
+use crate::lanes::{Lanes, Place};
+use crate::limits::{Key, Limits};
+use crate::pending::{NotRun, Pending};
+use crate::sync::{Mutex, MutexGuard};
+
+/// Starts a batch somewhere: on a task, on a thread, or at once.
+type Start<K, C, A> = Box<dyn Fn(Slot<K, C, A>) + Send + Sync>;
+
+/// Queues of commands by key, and the slots in which they run. See the
+/// [crate](crate) for what it promises. Cheap to clone; all clones are the same.
+pub struct GroupCommit<K: Key, C, A> {
+    shared: Arc<Shared<K, C, A>>,
+}
+
+/// How much there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Commands that wait.
+    pub waiting: usize,
+    /// Batches under way, or about to begin.
+    pub batches: usize,
+}
+
+/// What all handles have in common.
+pub(crate) struct Shared<K: Key, C, A> {
+    lanes: Mutex<Lanes<K, C, A>>,
+    start: Start<K, C, A>,
+    /// Rung when nothing is left to do.
+    idle: Notify,
+}
+
+impl<K: Key, C, A> GroupCommit<K, C, A> {
+    /// `start` is called, on the thread that submits a command or ends a batch,
+    /// for each batch that may begin. It should return soon, having arranged that
+    /// [`Slot::take`] is called and what it gives is run.
+    pub fn new(limits: Limits, start: impl Fn(Slot<K, C, A>) + Send + Sync + 'static) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                lanes: Mutex::new(Lanes::new(limits)),
+                start: Box::new(start),
+                idle: Notify::new(),
+            }),
+        }
+    }
+
+    /// Queues a command behind those of its key. If its deadline passes before
+    /// a batch takes it, it is dropped and answered [`NotRun::Expired`] when its
+    /// turn comes; whoever cannot wait for that calls [`Pending::withdraw`].
+    ///
+    /// # Errors
+    /// Too much is waiting, or the end has come. The command did not run.
+    pub fn submit(
+        &self,
+        key: K,
+        command: C,
+        deadline: Option<Instant>,
+    ) -> Result<Pending<K, C, A>, NotRun> {
+        let submitted = self.shared.lock().submit(key, command, deadline)?;
+        if submitted.start {
+            self.shared.start();
+        }
+        Ok(Pending {
+            answer: submitted.answer,
+            place: submitted.place,
+            shared: self.shared.clone(),
+        })
+    }
+
+    /// Takes no more commands. Those that were taken run.
+    pub fn close(&self) {
+        self.shared.lock().close();
+    }
+
+    /// Waits until nothing is waiting and nothing is under way.
+    pub async fn drained(&self) {
+        loop {
+            let idle = self.shared.idle.notified();
+            let mut idle = std::pin::pin!(idle);
+            // Before looking, so that an end in between is not missed.
+            idle.as_mut().enable();
+            if self.shared.lock().is_idle() {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// How much there is to do right now.
+    pub fn load(&self) -> Load {
+        let lanes = self.shared.lock();
+        Load {
+            waiting: lanes.waiting(),
+            batches: lanes.slots(),
+        }
+    }
+}
+
+impl<K: Key, C, A> Shared<K, C, A> {
+    /// No method of [`Lanes`] panics halfway through a change.
+    fn lock(&self) -> MutexGuard<'_, Lanes<K, C, A>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(self: &Arc<Self>) {
+        (self.start)(Slot {
+            shared: Some(self.clone()),
+        });
+    }
+
+    pub(crate) fn take(self: &Arc<Self>) -> Vec<Group<K, C, A>> {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "deadlines are of this process: nobody else's clock knows them"
+        )]
+        let now = Instant::now();
+        let taken = self.lock().take(now);
+        for reply in taken.expired {
+            reply.not_run(NotRun::Expired);
+        }
+        if taken.start {
+            self.start();
+        }
+        if taken.groups.is_empty() {
+            self.tell_if_idle();
+        }
+        taken.groups
+    }
+
+    pub(crate) fn finish(self: &Arc<Self>, keys: Vec<K>, put_off: Vec<Group<K, C, A>>) {
+        let start = self.lock().finish(keys, put_off);
+        if start {
+            self.start();
+        } else {
+            self.tell_if_idle();
+        }
+    }
+
+    pub(crate) fn give_back_slot(&self) {
+        self.lock().give_back_slot();
+        self.tell_if_idle();
+    }
+
+    pub(crate) fn withdraw(&self, place: &Place<K>) -> bool {
+        // Dropped outside of the lock: a command may do anything when it goes.
+        let entry = self.lock().withdraw(place);
+        let withdrawn = entry.is_some();
+        if let Some(entry) = entry {
+            entry.reply.not_run(NotRun::Expired);
+            self.tell_if_idle();
+        }
+        withdrawn
+    }
+
+    fn tell_if_idle(&self) {
+        if self.lock().is_idle() {
+            self.idle.notify_waiters();
+        }
+    }
+}
+
+impl<K: Key, C, A> Clone for GroupCommit<K, C, A> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<K: Key, C, A> fmt::Debug for GroupCommit<K, C, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupCommit")
+            .field("load", &self.load())
+            .finish_non_exhaustive()
+    }
+}

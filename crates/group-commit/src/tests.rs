@@ -1,0 +1,1 @@
+//! Interleavings of threads, explored with shuttle.
