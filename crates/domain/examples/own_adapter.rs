@@ -17,7 +17,7 @@ use domain::model::{
 };
 use domain::ports::{BookError, BookingStore, CancelError, NoGate};
 use domain::rules::{
-    BookingPolicy, Cancellation, EventFacts, Refusal, SeatRequest, allot, cancel as cancel_rule,
+    BookingPolicy, Cancellation, EventFacts, SeatRequest, allot, cancel as cancel_rule,
 };
 use domain::usecases;
 
@@ -37,7 +37,7 @@ struct State {
 impl BookingStore for SchoolTheatre {
     async fn book(&self, command: BookSeats) -> Result<Booked, BookError> {
         let mut state = self.state.lock().expect("no holder panics");
-        let facts = (command.event_id == self.evening).then(|| EventFacts {
+        let mut facts = (command.event_id == self.evening).then(|| EventFacts {
             start_at: DateTime::UNIX_EPOCH + TimeDelta::hours(20),
             seats_available: state.seats_left,
             now: DateTime::UNIX_EPOCH,
@@ -46,29 +46,18 @@ impl BookingStore for SchoolTheatre {
             user_exists: true,
             seats: command.seats,
         };
-        let allotment = allot(facts.as_ref(), &[request]);
-        match allotment.answers[0] {
-            Ok(seats) => {
-                state.seats_left = state.seats_left.take(seats).expect("the rule saw to it");
-                let id = state.bookings.len() as i64 + 1;
-                state.bookings.insert(id, (BookingStatus::Confirmed, seats));
-                Ok(Booked {
-                    booking_id: BookingId::try_new(id).expect("counted from 1"),
-                    user_id: command.user_id,
-                    event_id: command.event_id,
-                    seats,
-                    replayed: false,
-                })
-            }
-            Err(Refusal::UserNotFound) => Err(BookError::UserNotFound(command.user_id)),
-            Err(Refusal::EventNotFound) => Err(BookError::EventNotFound(command.event_id)),
-            Err(Refusal::EventStarted) => Err(BookError::EventStarted(command.event_id)),
-            Err(Refusal::NotEnoughSeats { seats_left }) => Err(BookError::NotEnoughSeats {
-                event_id: command.event_id,
-                seats_left,
-                seats_requested: command.seats,
-            }),
-        }
+        let seats = allot(facts.as_mut(), &request)
+            .map_err(|refusal| BookError::refused(refusal, &command))?;
+        state.seats_left = facts.expect("seats were given").seats_available;
+        let id = state.bookings.len() as i64 + 1;
+        state.bookings.insert(id, (BookingStatus::Confirmed, seats));
+        Ok(Booked {
+            booking_id: BookingId::try_new(id).expect("counted from 1"),
+            user_id: command.user_id,
+            event_id: command.event_id,
+            seats,
+            replayed: false,
+        })
     }
 
     async fn cancel(&self, booking_id: BookingId) -> Result<Cancelled, CancelError> {
@@ -79,8 +68,7 @@ impl BookingStore for SchoolTheatre {
             .ok_or(CancelError::BookingNotFound(booking_id))?;
         let seats_returned = match cancel_rule(status, seats, false) {
             Cancellation::Release(seats) => {
-                let back = i64::from(state.seats_left.get() + seats.get());
-                state.seats_left = Capacity::try_new(back).expect("no more than there were");
+                state.seats_left = state.seats_left.put_back(seats);
                 state
                     .bookings
                     .insert(booking_id.get(), (BookingStatus::Cancelled, seats));

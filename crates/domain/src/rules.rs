@@ -3,12 +3,16 @@
 
 mod allot;
 mod archive;
+mod batch;
 mod cancel;
 mod change;
 mod idempotency;
 
-pub use allot::{Allotment, BookingPolicy, EventFacts, Refusal, SeatRequest, TooManySeats, allot};
+pub use allot::{BookingPolicy, EventFacts, Refusal, SeatRequest, TooManySeats, allot};
 pub use archive::{ArchiveCheck, ArchiveSums, Inconsistency, RecordOrder};
+pub use batch::{
+    BatchFacts, BookingFacts, Change, Decisions, Sale, SaleAnswer, SaleCommand, decide,
+};
 pub use cancel::{Cancellation, cancel};
 pub use change::{CapacityBelowConfirmed, change};
 pub use idempotency::{KeyReused, replay};

@@ -70,6 +70,11 @@ impl Capacity {
         self.0.checked_sub(seats.0).map(Self)
     }
 
+    /// What is left after `seats` came back: 2,147,483,647 at most.
+    pub fn put_back(self, seats: SeatCount) -> Self {
+        Self(self.0.saturating_add(seats.0).min(i32::MAX.unsigned_abs()))
+    }
+
     /// The difference to `other`, `None` when `other` is larger.
     pub fn less(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).map(Self)

@@ -7,7 +7,7 @@ use crate::model::{
     AttendedBooking, BookSeats, Booked, Booking, BookingId, Cancelled, Capacity, EventId, Listing,
     Page, SeatCount, Timeline, UserId,
 };
-use crate::rules::{KeyReused, TooManySeats};
+use crate::rules::{KeyReused, Refusal, TooManySeats};
 
 /// Why a booking was not made.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,23 @@ pub enum BookError {
     /// Trouble in the store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl BookError {
+    /// The error for a command that a rule refused.
+    pub fn refused(refusal: Refusal, command: &BookSeats) -> Self {
+        match refusal {
+            Refusal::UserNotFound => Self::UserNotFound(command.user_id),
+            Refusal::EventNotFound => Self::EventNotFound(command.event_id),
+            Refusal::EventStarted => Self::EventStarted(command.event_id),
+            Refusal::NotEnoughSeats { seats_left } => Self::NotEnoughSeats {
+                event_id: command.event_id,
+                seats_left,
+                seats_requested: command.seats,
+            },
+            Refusal::KeyReused(reused) => Self::KeyReused(reused),
+        }
+    }
 }
 
 /// Why a cancellation was not made.
@@ -96,7 +113,9 @@ pub trait BookingStore: Send + Sync {
     ///
     /// Whether it is made is [`allot`](crate::rules::allot)'s decision, on
     /// facts that stay true until the booking is durable. A key is bound in
-    /// the same instant as its booking is made, and only then.
+    /// the same instant as its booking is made, and only then. An adapter may
+    /// decide commands of several callers together, with
+    /// [`decide`](crate::rules::decide); each is answered as if it were alone.
     ///
     /// # Errors
     /// An adapter MUST return, in this order of precedence,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::KeyReused;
 use crate::model::{Capacity, SeatCount};
 
 /// Limits on what one booking may ask for.
@@ -45,7 +46,7 @@ pub struct EventFacts {
     pub now: DateTime<Utc>,
 }
 
-/// One of several requests for seats of the same event.
+/// A request for seats of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeatRequest {
     /// Whether the store knows the user.
@@ -68,50 +69,21 @@ pub enum Refusal {
         /// How many were left when this request's turn came.
         seats_left: Capacity,
     },
+    /// The request's idempotency key stands for another request.
+    KeyReused(KeyReused),
 }
 
-/// What became of several requests for the same event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Allotment {
-    /// One answer for each request, in their order.
-    pub answers: Vec<Result<SeatCount, Refusal>>,
-    /// Seats given away in all.
-    pub seats_sold: u32,
-    /// Requests that got their seats.
-    pub bookings: u32,
-}
-
-/// Gives the seats that are left to the requests in their order of arrival.
+/// Gives seats to one request and takes them off those that the event has left.
+/// Called for one request after the other, in their order of arrival, with the
+/// same facts.
 ///
 /// A request that wants more than is left goes away empty and does not stand
 /// in the way of a smaller one behind it. An event has started from the very
 /// instant `start_at` on.
 ///
-/// Invariant: `seats_sold` is the sum of the granted requests and never
-/// exceeds `event.seats_available`.
-pub fn allot(event: Option<&EventFacts>, requests: &[SeatRequest]) -> Allotment {
-    let seats_available = event.map_or(Capacity::NONE, |event| event.seats_available);
-    let mut seats_left = seats_available;
-    let answers: Vec<_> = requests
-        .iter()
-        .map(|request| {
-            may_book(event, request)?;
-            let seats_left_after = seats_left
-                .take(request.seats)
-                .ok_or(Refusal::NotEnoughSeats { seats_left })?;
-            seats_left = seats_left_after;
-            Ok(request.seats)
-        })
-        .collect();
-    let bookings = answers.iter().filter(|answer| answer.is_ok()).count();
-    Allotment {
-        answers,
-        seats_sold: seats_available.get() - seats_left.get(),
-        bookings: u32::try_from(bookings).unwrap_or(u32::MAX),
-    }
-}
-
-fn may_book(event: Option<&EventFacts>, request: &SeatRequest) -> Result<(), Refusal> {
+/// # Errors
+/// The [`Refusal`]; the facts stay as they are.
+pub fn allot(event: Option<&mut EventFacts>, request: &SeatRequest) -> Result<SeatCount, Refusal> {
     if !request.user_exists {
         return Err(Refusal::UserNotFound);
     }
@@ -119,7 +91,11 @@ fn may_book(event: Option<&EventFacts>, request: &SeatRequest) -> Result<(), Ref
     if event.now >= event.start_at {
         return Err(Refusal::EventStarted);
     }
-    Ok(())
+    let seats_left = event.seats_available;
+    event.seats_available = seats_left
+        .take(request.seats)
+        .ok_or(Refusal::NotEnoughSeats { seats_left })?;
+    Ok(request.seats)
 }
 
 #[cfg(test)]
@@ -148,23 +124,29 @@ mod tests {
         }
     }
 
+    fn allot_all(event: &mut EventFacts, requests: &[SeatRequest]) -> Vec<Result<u32, Refusal>> {
+        let answers = requests
+            .iter()
+            .map(|request| allot(Some(&mut *event), request));
+        answers.map(|answer| answer.map(SeatCount::get)).collect()
+    }
+
     #[test]
     fn the_last_seat_goes_to_whoever_came_first() {
-        let allotment = allot(Some(&event_with(1)), &[wanting(1), wanting(1)]);
         let refused = Refusal::NotEnoughSeats {
             seats_left: Capacity::NONE,
         };
-        assert_eq!(allotment.answers, [Ok(SeatCount::ONE), Err(refused)]);
-        assert_eq!((allotment.seats_sold, allotment.bookings), (1, 1));
+        let answers = allot_all(&mut event_with(1), &[wanting(1), wanting(1)]);
+        assert_eq!(answers, [Ok(1), Err(refused)]);
     }
 
     #[test]
     fn a_request_too_large_does_not_block_a_smaller_one() {
-        let allotment = allot(Some(&event_with(2)), &[wanting(3), wanting(2)]);
         let refused = Refusal::NotEnoughSeats {
             seats_left: Capacity::try_new(2).expect("in range"),
         };
-        assert_eq!(allotment.answers, [Err(refused), Ok(seats(2))]);
+        let answers = allot_all(&mut event_with(2), &[wanting(3), wanting(2)]);
+        assert_eq!(answers, [Err(refused), Ok(2)]);
     }
 
     #[test]
@@ -172,14 +154,11 @@ mod tests {
         let mut event = event_with(1);
         event.now = event.start_at;
         assert_eq!(
-            allot(Some(&event), &[wanting(1)]).answers,
+            allot_all(&mut event, &[wanting(1)]),
             [Err(Refusal::EventStarted)]
         );
         event.now = event.start_at - TimeDelta::microseconds(1);
-        assert_eq!(
-            allot(Some(&event), &[wanting(1)]).answers,
-            [Ok(SeatCount::ONE)]
-        );
+        assert_eq!(allot_all(&mut event, &[wanting(1)]), [Ok(1)]);
     }
 
     #[test]
@@ -189,14 +168,11 @@ mod tests {
             seats: SeatCount::ONE,
         };
         assert_eq!(
-            allot(Some(&event_with(1)), &[nobody]).answers,
-            [Err(Refusal::UserNotFound)]
+            allot(Some(&mut event_with(1)), &nobody),
+            Err(Refusal::UserNotFound)
         );
-        assert_eq!(allot(None, &[nobody]).answers, [Err(Refusal::UserNotFound)]);
-        assert_eq!(
-            allot(None, &[wanting(1)]).answers,
-            [Err(Refusal::EventNotFound)]
-        );
+        assert_eq!(allot(None, &nobody), Err(Refusal::UserNotFound));
+        assert_eq!(allot(None, &wanting(1)), Err(Refusal::EventNotFound));
     }
 
     #[test]
@@ -223,16 +199,15 @@ mod tests {
                 .iter()
                 .map(|&(n, user_exists)| SeatRequest { user_exists, seats: seats(n) })
                 .collect();
-            let allotment = allot(Some(&event_with(seats_left)), &requests);
-            let granted: u32 = allotment.answers.iter().flatten().map(|s| s.get()).sum();
-            prop_assert_eq!(granted, allotment.seats_sold);
-            prop_assert!(granted <= seats_left);
-            prop_assert_eq!(allotment.answers.len(), requests.len());
+            let mut event = event_with(seats_left);
+            let answers = allot_all(&mut event, &requests);
+            let granted: u32 = answers.iter().flatten().sum();
+            prop_assert_eq!(granted + event.seats_available.get(), seats_left);
             // Nobody is refused seats that were there at their turn.
             let mut left = seats_left;
-            for (request, answer) in requests.iter().zip(&allotment.answers) {
+            for (request, answer) in requests.iter().zip(&answers) {
                 match answer {
-                    Ok(s) => left -= s.get(),
+                    Ok(seats) => left -= seats,
                     Err(Refusal::NotEnoughSeats { seats_left }) => {
                         prop_assert_eq!(seats_left.get(), left);
                         prop_assert!(request.seats.get() > left);
