@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
+use group_commit::Limits;
 use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 
@@ -26,6 +27,9 @@ pub struct PgSettings {
     pub statement_timeout: Duration,
     /// How long idempotency keys are kept at least.
     pub keep_keys: Duration,
+    /// How bookings share transactions. No more than three quarters of the
+    /// connections are used for batches, whatever `batches_max` says.
+    pub batches: Limits,
 }
 
 impl fmt::Debug for PgSettings {
@@ -142,6 +146,7 @@ mod tests {
             lock_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
             keep_keys: Duration::from_secs(60),
+            batches: Limits::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The pool, and how a piece of work gets a connection and a transaction.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,6 +15,8 @@ use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager
 use domain::ports::StoreError;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use group_commit::Limits;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::connect::{self, ConnectError, PgSettings};
@@ -21,8 +24,8 @@ use crate::error;
 
 /// A pool of connections to one PostgreSQL database. Cheap to clone.
 ///
-/// Made and used on a runtime that outlives it: a connection is driven by the
-/// runtime on which it was opened.
+/// Made on a runtime that outlives it: a connection is driven by the runtime on
+/// which it was opened, and all work is done there. It may be used from others.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
@@ -33,6 +36,11 @@ pub struct Database {
     /// Why a connection could not be opened, the last time that happened.
     failures: watch::Receiver<Option<String>>,
     pub(crate) keep_keys: Duration,
+    /// Bounds of the batches in which bookings are made.
+    pub(crate) batches: Limits,
+    /// Where connections live and work is done: a handler's own runtime ends
+    /// before the pool does.
+    runtime: Handle,
 }
 
 impl std::fmt::Debug for Database {
@@ -117,6 +125,14 @@ impl Database {
             acquire_timeout: settings.acquire_timeout,
             failures,
             keep_keys: settings.keep_keys,
+            batches: Limits {
+                batches_max: settings
+                    .batches
+                    .batches_max
+                    .min(NonZeroUsize::new(transactions_max as usize).unwrap_or(NonZeroUsize::MIN)),
+                ..settings.batches
+            },
+            runtime: Handle::current(),
         })
     }
 
@@ -161,11 +177,17 @@ impl Database {
             + 'static,
     {
         let database = self.clone();
-        run_to_the_end(async move {
-            let mut connection = database.checkout().await?;
-            work(&mut connection).await.map_err(error::before_commit)
-        })
-        .await
+        self.run_to_the_end(async move { database.read_here(work).await })
+            .await
+    }
+
+    /// As [`read`](Self::read), in a task that nobody drops.
+    pub(crate) async fn read_here<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>>,
+    {
+        let mut connection = self.checkout().await?;
+        work(&mut connection).await.map_err(error::before_commit)
     }
 
     /// Runs `work` in a transaction that is committed when it returns `Ok` and
@@ -179,33 +201,65 @@ impl Database {
             + 'static,
     {
         let database = self.clone();
-        run_to_the_end(async move {
-            let _turn = database.turn().await?;
-            let mut pooled = database.checkout().await?;
-            let connection: &mut AsyncPgConnection = &mut pooled;
-            AnsiTransactionManager::begin_transaction(connection)
-                .await
-                .map_err(error::before_commit)?;
-            match work(connection).await {
-                Ok(done) => {
-                    AnsiTransactionManager::commit_transaction(connection)
-                        .await
-                        .map_err(error::at_commit)?;
-                    Ok(done)
-                }
-                Err(refusal) => {
-                    // A connection that cannot roll back is broken; the pool
-                    // closes it, and PostgreSQL rolls back for us.
-                    if let Err(error) =
-                        AnsiTransactionManager::rollback_transaction(connection).await
-                    {
-                        tracing::debug!(%error, "a transaction could not be rolled back");
-                    }
-                    Err(refusal)
-                }
+        self.run_to_the_end(async move { database.transaction_here(work).await })
+            .await
+    }
+
+    /// As [`transaction`](Self::transaction), in a task that nobody drops.
+    pub(crate) async fn transaction_here<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        E: From<StoreError>,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Result<T, E>>,
+    {
+        let _turn = self.turn().await?;
+        let mut pooled = self.checkout().await?;
+        let connection: &mut AsyncPgConnection = &mut pooled;
+        AnsiTransactionManager::begin_transaction(connection)
+            .await
+            .map_err(error::before_commit)?;
+        match work(connection).await {
+            Ok(done) => {
+                AnsiTransactionManager::commit_transaction(connection)
+                    .await
+                    .map_err(error::at_commit)?;
+                Ok(done)
             }
-        })
-        .await
+            Err(refusal) => {
+                // A connection that cannot roll back is broken; the pool
+                // closes it, and PostgreSQL rolls back for us.
+                if let Err(error) = AnsiTransactionManager::rollback_transaction(connection).await {
+                    tracing::debug!(%error, "a transaction could not be rolled back");
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Starts a task on the pool's runtime.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(work);
+    }
+
+    /// Runs a piece of work as a task: dropping a connection in the middle of a
+    /// transaction is not safe, so whoever waits for the answer may stop waiting,
+    /// but the work goes on to its end.
+    async fn run_to_the_end<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match self.runtime.spawn(work).await {
+            Ok(outcome) => outcome,
+            Err(defect) => Err(StoreError::Failed(Box::new(defect)).into()),
+        }
+    }
+
+    /// How long whoever wants something waits for its turn.
+    pub(crate) fn patience(&self) -> Duration {
+        self.acquire_timeout
     }
 
     /// A connection outside the pool's bookkeeping of transactions, for
@@ -240,22 +294,6 @@ impl ErrorSink<PoolError> for FailureSink {
 
     fn boxed_clone(&self) -> Box<dyn ErrorSink<PoolError>> {
         Box::new(self.clone())
-    }
-}
-
-/// Runs a piece of work as a task: dropping a connection in the middle of a
-/// transaction is not safe, so whoever waits for the answer may stop waiting,
-/// but the work goes on to its end.
-async fn run_to_the_end<T, E>(
-    work: impl Future<Output = Result<T, E>> + Send + 'static,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<StoreError> + Send + 'static,
-{
-    match tokio::spawn(work).await {
-        Ok(outcome) => outcome,
-        Err(defect) => Err(StoreError::Failed(Box::new(defect)).into()),
     }
 }
 

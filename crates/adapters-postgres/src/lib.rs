@@ -16,10 +16,12 @@ mod migrate;
 mod prepared;
 mod rows;
 mod schema;
+mod shared_read;
 mod store;
 
 pub use connect::{ConnectError, PgSettings};
 pub use database::Database;
+pub use group_commit::Limits;
 pub use migrate::{MigrateError, Migrated, migrate, schema_is_current};
 pub use store::{
     PgArchive, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe,

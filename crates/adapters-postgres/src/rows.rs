@@ -53,10 +53,10 @@ impl TryFrom<UserRow> for User {
     }
 }
 
-#[derive(Queryable, Selectable)]
+#[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = schema::events, check_for_backend(diesel::pg::Pg))]
 pub(crate) struct EventRow {
-    id: i64,
+    pub(crate) id: i64,
     name: String,
     venue: Option<String>,
     start_at: DateTime<Utc>,

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use adapters_postgres::{
-    Database, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe,
-    PgSalesReports, PgSettings, PgUserStore,
+    Database, Limits, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance,
+    PgProbe, PgSalesReports, PgSettings, PgUserStore,
 };
 use domain::ports::{
     BookingRecords, BookingStore, DemoStore, EventCatalogue, EventStore, Maintenance, Probe,
@@ -43,6 +43,7 @@ impl Backend for Postgres {
             lock_timeout: PATIENCE,
             statement_timeout: PATIENCE,
             keep_keys: settings.keep_keys,
+            batches: Limits::default(),
         };
         adapters_postgres::migrate(&settings)
             .await

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::admin_key::AdminKey;
@@ -14,20 +13,15 @@ use crate::wiring::Services;
 #[derive(Clone)]
 pub(crate) struct App {
     services: Arc<Services>,
-    /// The main runtime. Each worker of actix has a small runtime of its own,
-    /// and a connection opened there would die with the worker.
-    main_runtime: Handle,
     in_flight: Arc<Semaphore>,
     pub(crate) admin_key: AdminKey,
     pub(crate) limits: Arc<HttpSettings>,
 }
 
 impl App {
-    /// Must be called on the main runtime.
     pub(crate) fn new(services: Services, settings: &Settings) -> Self {
         Self {
             services: Arc::new(services),
-            main_runtime: Handle::current(),
             in_flight: Arc::new(Semaphore::new(settings.http.in_flight_max.get())),
             admin_key: AdminKey::new(&settings.admin.key),
             limits: Arc::new(settings.http.clone()),
@@ -38,16 +32,18 @@ impl App {
         self.services.clone()
     }
 
-    /// Hands work over to the main runtime and waits for its outcome. A client
-    /// that disconnects ends the waiting, never the work.
+    /// Does work in a task of this worker and waits for its outcome. A client
+    /// that disconnects ends the waiting, never the work. What has to outlive
+    /// the worker, connections and transactions, the adapters keep on the main
+    /// runtime themselves.
     ///
     /// # Errors
     /// Too much work is under way, or the work panicked.
     pub(crate) async fn run<T, W, F>(&self, work: W) -> Result<T, Problem>
     where
-        T: Send + 'static,
+        T: 'static,
         W: FnOnce(Arc<Services>) -> F,
-        F: Future<Output = T> + Send + 'static,
+        F: Future<Output = T> + 'static,
     {
         let Ok(permit) = self.in_flight.clone().try_acquire_owned() else {
             return Err(Problem::overloaded());
@@ -68,11 +64,11 @@ impl App {
     /// The work panicked.
     pub(crate) async fn run_unlimited<T, W, F>(&self, work: W) -> Result<T, Problem>
     where
-        T: Send + 'static,
+        T: 'static,
         W: FnOnce(Arc<Services>) -> F,
-        F: Future<Output = T> + Send + 'static,
+        F: Future<Output = T> + 'static,
     {
-        let task = self.main_runtime.spawn(work(self.services.clone()));
+        let task = actix_web::rt::spawn(work(self.services.clone()));
         task.await
             .map_err(|panic| Problem::internal(Box::new(panic)))
     }

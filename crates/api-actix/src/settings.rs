@@ -156,6 +156,16 @@ pub struct GateSettings {
 pub struct BookingSettings {
     /// The most seats of one booking.
     pub seats_max: u32,
+    /// The most bookings and cancellations that share a transaction.
+    pub batch_max: NonZeroUsize,
+    /// The most such transactions at the same time, and at most three quarters
+    /// of `database.pool_size`. The embedded store has one.
+    pub batches_max: NonZeroUsize,
+    /// Bookings and cancellations that may wait for their transaction, in all;
+    /// more are answered 503 at once.
+    pub queue_max: NonZeroUsize,
+    /// As `queue_max`, for one event.
+    pub queue_per_event_max: NonZeroUsize,
 }
 
 /// `[idempotency]`
@@ -247,7 +257,13 @@ impl Default for GateSettings {
 
 impl Default for BookingSettings {
     fn default() -> Self {
-        Self { seats_max: 100 }
+        Self {
+            seats_max: 100,
+            batch_max: at_least_one(512),
+            batches_max: at_least_one(4),
+            queue_max: at_least_one(4_096),
+            queue_per_event_max: at_least_one(4_096),
+        }
     }
 }
 

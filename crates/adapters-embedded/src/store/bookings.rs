@@ -13,7 +13,7 @@ use domain::model::{
     KeyedBooking, SeatCount,
 };
 use domain::ports::{BookError, BookingStore, CancelError, StoreError};
-use domain::rules::{self, Cancellation, EventFacts, Refusal, SeatRequest};
+use domain::rules::{self, Cancellation, EventFacts, SeatRequest};
 
 use crate::clock;
 use crate::error::{before_commit, defect, stored};
@@ -143,20 +143,15 @@ fn book(connection: &mut SqliteConnection, command: &BookSeats) -> Result<Booked
     {
         return Ok(rules::replay(&first, command)?);
     }
-    let (event, user_exists) = read_facts(connection, command)?;
+    let (mut event, user_exists) = read_facts(connection, command)?;
     let request = SeatRequest {
         user_exists,
         seats: command.seats,
     };
-    let allotment = rules::allot(event.as_ref(), &[request]);
-    match (allotment.answers.as_slice(), event) {
-        ([Ok(seats)], Some(event)) => {
-            let now = clock::micros(event.now);
-            Ok(sell(connection, command, *seats, now)?)
-        }
-        ([Err(refusal)], _) => Err(refused(*refusal, command)),
-        _ => Err(defect("the rule gave no answer").into()),
-    }
+    let seats = rules::allot(event.as_mut(), &request)
+        .map_err(|refusal| BookError::refused(refusal, command))?;
+    let now = event.map_or_else(clock::now, |event| event.now);
+    Ok(sell(connection, command, seats, clock::micros(now))?)
 }
 
 fn find_key(
@@ -256,19 +251,6 @@ fn count(
     };
     let of_all = AddToTotal { bookings };
     Ok((of_event.execute(connection)?, of_all.execute(connection)?))
-}
-
-fn refused(refusal: Refusal, command: &BookSeats) -> BookError {
-    match refusal {
-        Refusal::UserNotFound => BookError::UserNotFound(command.user_id),
-        Refusal::EventNotFound => BookError::EventNotFound(command.event_id),
-        Refusal::EventStarted => BookError::EventStarted(command.event_id),
-        Refusal::NotEnoughSeats { seats_left } => BookError::NotEnoughSeats {
-            event_id: command.event_id,
-            seats_left,
-            seats_requested: command.seats,
-        },
-    }
 }
 
 fn cancel(

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::model::{
     ChangedEvent, Event, EventChange, EventId, EventSeats, Listing, Page, PublishEvent, Timeline,
@@ -14,16 +14,42 @@ use domain::ports::{
 use domain::rules;
 use futures::FutureExt;
 
+use crate::Database;
 use crate::error::{before_commit, defect};
 use crate::prepared::prepared;
 use crate::rows::{self, EventRow, EventSeatsRow};
 use crate::schema::{deletions_pending, event_sales, events};
+use crate::shared_read::SharedRead;
 
 use super::totals::AddToTotal;
 
-super::store!(
-    /// [`EventStore`] and [`EventCatalogue`] on PostgreSQL.
-    PgEventStore
+/// [`EventStore`] and [`EventCatalogue`] on PostgreSQL.
+#[derive(Debug)]
+pub struct PgEventStore {
+    database: Database,
+    by_id: SharedRead<EventRow>,
+}
+
+impl PgEventStore {
+    /// A store in this database.
+    pub fn new(database: Database) -> Self {
+        let by_id = SharedRead::new(database.clone(), |connection, ids| {
+            async move {
+                let rows: Vec<EventRow> = FindEvents { ids }.load(connection).await?;
+                Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+            }
+            .boxed()
+        });
+        Self { database, by_id }
+    }
+}
+
+prepared!(
+    /// By primary key.
+    FindEvents { ids: Vec<i64> as Array<BigInt> }
+        -> (BigInt, Text, Nullable<Text>, Timestamptz, Integer, Integer),
+    "SELECT id, name, venue, start_at, capacity, seats_available FROM events
+     WHERE id = ANY (?) AND deleted_at IS NULL"
 );
 
 /// The place before everything in the list of events: RFC 3339 knows no year
@@ -132,7 +158,7 @@ impl EventStore for PgEventStore {
             capacity: column(event.capacity.get())?,
         };
         let row: EventRow = self
-            .0
+            .database
             .read(move |connection| async move { insert.get_result(connection).await }.boxed())
             .await?;
         rows::one(row)
@@ -145,7 +171,7 @@ impl EventStore for PgEventStore {
     ) -> Result<ChangedEvent, ChangeEventError> {
         // As fine as a column keeps it, so that the answer is what is stored.
         change.start_at = change.start_at.map(|start_at| start_at.trunc_subsecs(6));
-        self.0
+        self.database
             .transaction(move |connection| {
                 async move {
                     let event = lock(connection, event_id)
@@ -161,7 +187,7 @@ impl EventStore for PgEventStore {
     }
 
     async fn delete(&self, event_id: EventId) -> Result<(), DeleteEventError> {
-        self.0
+        self.database
             .transaction(move |connection| {
                 async move {
                     lock(connection, event_id)
@@ -239,14 +265,7 @@ fn column(seats: u32) -> Result<i32, StoreError> {
 #[async_trait]
 impl EventCatalogue for PgEventStore {
     async fn find(&self, event_id: EventId) -> Result<Event, FindEventError> {
-        let query = events::table
-            .find(event_id.get())
-            .filter(events::deleted_at.is_null())
-            .select(EventRow::as_select());
-        let row = self
-            .0
-            .read(move |connection| async move { query.first(connection).await.optional() }.boxed())
-            .await?;
+        let row = self.by_id.get(event_id.get()).await?;
         Ok(rows::one(
             row.ok_or(FindEventError::EventNotFound(event_id))?,
         )?)
@@ -260,7 +279,7 @@ impl EventCatalogue for PgEventStore {
         let Timeline { at, id } = page.after.unwrap_or_else(earliest);
         let rows_max = page.limit.get() as i64 + 1;
         let found: Vec<EventRow> = self
-            .0
+            .database
             .read(move |connection| {
                 async move {
                     if upcoming_only {
@@ -295,7 +314,7 @@ impl EventCatalogue for PgEventStore {
             rows_max: events_max as i64,
         };
         let found: Vec<EventSeatsRow> = self
-            .0
+            .database
             .read(move |connection| async move { query.load(connection).await }.boxed())
             .await?;
         rows::all(found)

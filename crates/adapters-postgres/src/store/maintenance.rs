@@ -36,7 +36,7 @@ prepared!(
 );
 
 prepared!(
-    /// Marks these bookings. Seats and figures went when the event was deleted.
+    /// Marks these bookings, whose seats and figures are somebody else's concern.
     MarkAll { ids: Vec<i64> as Array<BigInt> } -> (BigInt,),
     "UPDATE bookings SET status = 'CANCELLED', updated_at = clock_timestamp()
      WHERE id = ANY (?) AND status = 'CONFIRMED'"

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_postgres::{
-    ConnectError, Database, MigrateError, Migrated, PgArchive, PgBookingRecords, PgBookingStore,
-    PgDemoStore, PgEventStore, PgMaintenance, PgProbe, PgSalesReports, PgSettings, PgUserStore,
+    ConnectError, Database, Limits, MigrateError, Migrated, PgArchive, PgBookingRecords,
+    PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe, PgSalesReports, PgSettings,
+    PgUserStore,
 };
 
 use crate::failure::{Failure, with_causes};
@@ -30,6 +31,7 @@ impl Plan {
             lock_timeout: database.lock_timeout,
             statement_timeout: database.statement_timeout,
             keep_keys: settings.idempotency.keep,
+            batches: batches(settings),
         };
         Self {
             settings: pg,
@@ -119,5 +121,17 @@ fn stores(database: Database, place: String) -> Stores {
         archive: Arc::new(PgArchive::new(database.clone())),
         probe: Arc::new(PgProbe::new(database)),
         place,
+    }
+}
+
+/// How bookings share transactions. As many events as there are commands.
+fn batches(settings: &Settings) -> Limits {
+    let booking = &settings.booking;
+    Limits {
+        commands_per_batch_max: booking.batch_max,
+        keys_per_batch_max: booking.batch_max,
+        batches_max: booking.batches_max,
+        waiting_per_key_max: booking.queue_per_event_max,
+        waiting_max: booking.queue_max,
     }
 }

@@ -1,0 +1,232 @@
+//! The facts of a batch, read under the locks of its events.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use domain::model::{BookingId, BookingStatus, Capacity, EventId, Invalid, SeatCount, UserId};
+use domain::ports::StoreError;
+use domain::rules::{BatchFacts, BookingFacts, EventFacts, SaleCommand};
+
+use crate::error::{before_commit, defect, stored};
+use crate::prepared::prepared;
+
+/// Reads the facts for locked events. The clock is read outside the locking
+/// part, hence after the lock was granted: a booking that waited in line past
+/// the beginning is too late. Rows are locked in the order of the sort.
+macro_rules! lock_events {
+    ($locking:literal) => {
+        concat!(
+            "WITH event AS MATERIALIZED (
+                 SELECT id, seats_available, start_at FROM events
+                 WHERE id = ANY (?) AND deleted_at IS NULL
+                 ORDER BY id FOR NO KEY UPDATE ",
+            $locking,
+            ")
+             SELECT id, seats_available, start_at, clock_timestamp() FROM event"
+        )
+    };
+}
+
+prepared!(
+    /// Locks events and waits for those that somebody else has locked.
+    LockEvents { event_ids: Vec<i64> as Array<BigInt> }
+        -> (BigInt, Integer, Timestamptz, Timestamptz),
+    lock_events!("")
+);
+
+prepared!(
+    /// Locks those events that nobody else has locked.
+    LockFreeEvents { event_ids: Vec<i64> as Array<BigInt> }
+        -> (BigInt, Integer, Timestamptz, Timestamptz),
+    lock_events!("SKIP LOCKED")
+);
+
+prepared!(
+    /// Those of them who are registered.
+    FindUsers { user_ids: Vec<i64> as Array<BigInt> } -> (BigInt,),
+    "SELECT id FROM users WHERE id = ANY (?)"
+);
+
+prepared!(
+    /// Ids for bookings that are about to be made, as one value: a row for each
+    /// would cost more than the id. Those that are not needed are never given
+    /// out again.
+    DrawIds { count: i32 as Integer } -> (Array<BigInt>,),
+    "SELECT coalesce(array_agg(nextval('bookings_id_seq')), '{}') FROM generate_series(1, ?)"
+);
+
+prepared!(
+    /// What the decision on a cancellation needs; the events' locks keep it true.
+    FindBookings { booking_ids: Vec<i64> as Array<BigInt> } -> (BigInt, BigInt, Text, Integer),
+    "SELECT id, event_id, status, seats FROM bookings WHERE id = ANY (?)"
+);
+
+prepared!(
+    /// Which event each booking is for; that never changes, so no lock is needed.
+    EventsOfBookings { booking_ids: Vec<i64> as Array<BigInt> } -> (BigInt, BigInt),
+    "SELECT id, event_id FROM bookings WHERE id = ANY (?)"
+);
+
+/// What to do about an event that somebody else has locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Locking {
+    /// Wait for it.
+    Wait,
+    /// Do without it.
+    SkipLocked,
+}
+
+/// What is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Questions<'a> {
+    /// The events of the commands, by id.
+    pub(super) event_ids: &'a [EventId],
+    pub(super) commands: &'a [SaleCommand],
+    /// How many bookings may be made that have no id yet.
+    pub(super) ids_needed: usize,
+}
+
+/// Everything that is decided on, but the keys.
+pub(super) struct Facts {
+    pub(super) facts: BatchFacts,
+    /// Events that are not there or were skipped; empty when locks are waited for.
+    pub(super) put_off: Vec<EventId>,
+    /// As many as were needed, rising.
+    pub(super) ids: Vec<BookingId>,
+}
+
+/// Locks the events and reads what is known of everybody and everything.
+pub(super) async fn read(
+    connection: &mut AsyncPgConnection,
+    questions: Questions<'_>,
+    locking: Locking,
+) -> Result<Facts, StoreError> {
+    let (users, bookings) = mentioned(questions.commands);
+    let draw = DrawIds {
+        count: i32::try_from(questions.ids_needed).map_err(|_| defect("too many bookings"))?,
+    };
+    let (events, users, ids) = {
+        let connection: &AsyncPgConnection = connection;
+        futures::try_join!(
+            lock(connection, questions.event_ids, locking),
+            find_users(connection, users),
+            draw_ids(connection, draw),
+        )
+        .map_err(before_commit)?
+    };
+    let bookings: Vec<BookingRow> = match bookings {
+        bookings if bookings.is_empty() => Vec::new(),
+        // Only now that their events are locked.
+        booking_ids => FindBookings { booking_ids }
+            .load(connection)
+            .await
+            .map_err(before_commit)?,
+    };
+    let events: HashMap<_, _> = all(events.into_iter().map(event_facts))?;
+    let put_off = match locking {
+        Locking::Wait => Vec::new(),
+        Locking::SkipLocked => questions
+            .event_ids
+            .iter()
+            .copied()
+            .filter(|event_id| !events.contains_key(event_id))
+            .collect(),
+    };
+    let ids: Vec<_> = all(ids.into_iter().map(BookingId::try_new))?;
+    if ids.len() != questions.ids_needed {
+        return Err(defect("the sequence gave another number of ids"));
+    }
+    Ok(Facts {
+        facts: BatchFacts {
+            events,
+            users: all(users.into_iter().map(|(id,)| UserId::try_new(id)))?,
+            keys: HashMap::new(),
+            bookings: all(bookings.into_iter().map(booking_facts))?,
+        },
+        put_off,
+        ids,
+    })
+}
+
+/// The users and bookings that are spoken of, each once.
+fn mentioned(commands: &[SaleCommand]) -> (Vec<i64>, Vec<i64>) {
+    let (mut users, mut bookings) = (Vec::new(), Vec::new());
+    for command in commands {
+        match command {
+            SaleCommand::Book(command) => users.push(command.user_id.get()),
+            SaleCommand::Cancel(booking_id) => bookings.push(booking_id.get()),
+        }
+    }
+    for ids in [&mut users, &mut bookings] {
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    (users, bookings)
+}
+
+/// Id, seats left, the beginning, and the clock.
+type EventRow = (i64, i32, DateTime<Utc>, DateTime<Utc>);
+
+async fn lock(
+    connection: &AsyncPgConnection,
+    event_ids: &[EventId],
+    locking: Locking,
+) -> QueryResult<Vec<EventRow>> {
+    let event_ids = event_ids.iter().map(|id| id.get()).collect();
+    match locking {
+        Locking::Wait => LockEvents { event_ids }.load(&mut &*connection).await,
+        Locking::SkipLocked => LockFreeEvents { event_ids }.load(&mut &*connection).await,
+    }
+}
+
+async fn find_users(
+    connection: &AsyncPgConnection,
+    user_ids: Vec<i64>,
+) -> QueryResult<Vec<(i64,)>> {
+    if user_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    FindUsers { user_ids }.load(&mut &*connection).await
+}
+
+async fn draw_ids(connection: &AsyncPgConnection, draw: DrawIds) -> QueryResult<Vec<i64>> {
+    if draw.count == 0 {
+        return Ok(Vec::new());
+    }
+    let (ids,): (Vec<i64>,) = draw.get_result(&mut &*connection).await?;
+    Ok(ids)
+}
+
+fn all<T, C: FromIterator<T>>(
+    values: impl Iterator<Item = Result<T, Invalid>>,
+) -> Result<C, StoreError> {
+    values.collect::<Result<_, _>>().map_err(stored)
+}
+
+fn event_facts(
+    (id, seats_available, start_at, now): EventRow,
+) -> Result<(EventId, EventFacts), Invalid> {
+    let facts = EventFacts {
+        start_at,
+        seats_available: Capacity::try_new(seats_available.into())?,
+        now,
+    };
+    Ok((EventId::try_new(id)?, facts))
+}
+
+/// Id, event, status, seats.
+type BookingRow = (i64, i64, String, i32);
+
+fn booking_facts(
+    (id, event_id, status, seats): BookingRow,
+) -> Result<(BookingId, BookingFacts), Invalid> {
+    let facts = BookingFacts {
+        event_id: EventId::try_new(event_id)?,
+        seats: SeatCount::try_new(seats.into())?,
+        status: BookingStatus::parse(&status)?,
+    };
+    Ok((BookingId::try_new(id)?, facts))
+}
