@@ -10,7 +10,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TryIntoHeaderPair};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse};
+use actix_web::{Error, HttpRequest, HttpResponse};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -29,7 +29,9 @@ pub(crate) async fn wrap<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let request_id = given_id(&request).unwrap_or_else(|| Uuid::new_v4().simple().to_string());
-    let span = tracing::info_span!(
+    // Off unless somebody debugs: a span costs more than many a request. What
+    // is logged about a request by default names its id itself.
+    let span = tracing::debug_span!(
         "request",
         id = %request_id,
         method = %request.method(),
@@ -37,7 +39,10 @@ pub(crate) async fn wrap<B: MessageBody + 'static>(
     );
     // Nothing inside answers with an `Err`: handlers' errors are responses by
     // then, and our own middleware makes responses.
-    let response = next.call(request).instrument(span.clone()).await?;
+    let response = match span.is_disabled() {
+        true => next.call(request).await?,
+        false => next.call(request).instrument(span.clone()).await?,
+    };
     let _entered = span.enter();
     let mut response = render(response, &request_id);
     if let Ok(value) = HeaderValue::from_str(&request_id) {
@@ -69,7 +74,7 @@ fn render<B: MessageBody>(
     }
     let carried = response.response().extensions().get::<Problem>().cloned();
     let problem = carried.unwrap_or_else(|| Problem::of_status(status));
-    log(&problem);
+    log(&problem, response.request(), request_id);
     let (request, response) = response.into_parts();
     let mut rendered = HttpResponse::build(problem.status);
     if let Some(allow) = response.headers().get("Allow") {
@@ -88,13 +93,22 @@ fn render<B: MessageBody>(
 /// A 5xx is logged here, once, with what the client is not told. Being busy or
 /// cut off is not worth a line for every buyer: one a second tells an operator
 /// of a full disk or a lost database, and does not fill the disk itself.
-fn log(problem: &Problem) {
+fn log(problem: &Problem, request: &HttpRequest, request_id: &str) {
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                request_id,
+                method = %request.method(),
+                path = request.path(),
+                cause = cause_of(problem),
+                "{problem}"
+            )
+        };
+    }
     match problem.status {
         StatusCode::SERVICE_UNAVAILABLE if !is_first_of_this_second() => {}
-        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(cause = cause_of(problem), "{problem}"),
-        status if status.is_server_error() => {
-            tracing::error!(cause = cause_of(problem), "{problem}");
-        }
+        StatusCode::SERVICE_UNAVAILABLE => line!(warn),
+        status if status.is_server_error() => line!(error),
         _ => {}
     }
 }
