@@ -57,6 +57,21 @@ impl App {
         .await
     }
 
+    /// Reads, here and now: whoever stops waiting for what is read may drop it.
+    ///
+    /// # Errors
+    /// Too much work is under way.
+    pub(crate) async fn read<T, W, F>(&self, work: W) -> Result<T, Problem>
+    where
+        W: FnOnce(Arc<Services>) -> F,
+        F: Future<Output = T>,
+    {
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            return Err(Problem::overloaded());
+        };
+        Ok(work(self.services.clone()).await)
+    }
+
     /// As [`run`](Self::run), however much is under way: for the question
     /// whether this process is fit to serve.
     ///

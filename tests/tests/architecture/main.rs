@@ -109,15 +109,22 @@ fn the_domain_depends_on_no_crate_of_ours() {
 }
 
 #[test]
-fn adapters_depend_on_the_domain_alone() {
+fn adapters_depend_on_the_domain_and_on_the_batching_alone() {
     let metadata = metadata();
     let names = members(&metadata).into_keys();
     let adapters: Vec<_> = names.filter(|name| name.starts_with("adapters-")).collect();
     assert!(adapters.len() >= 2, "{adapters:?}");
     for adapter in adapters {
-        let found = own_dependencies(&metadata, adapter);
+        let mut found = own_dependencies(&metadata, adapter);
+        found.remove("group-commit");
         assert_eq!(found, BTreeSet::from(["domain".to_owned()]), "{adapter}");
     }
+}
+
+#[test]
+fn the_batching_knows_nothing_of_ours() {
+    let found = own_dependencies(&metadata(), "group-commit");
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]

@@ -267,15 +267,24 @@ async fn cancellations_that_waited_in_line_together_return_the_seats_once() {
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(10).await;
     let booking_id = client.booked(user_id, event_id, 2).await;
-    // All of them are under way before the first can read the booking.
+    // Cancellations at one server share a transaction; those at another do not.
+    let other = TestServer::builder(service.database.url())
+        .redis(service.redis().url())
+        .setting("gate.reconcile_interval", "1h")
+        .start()
+        .await;
+    let other = other.client();
+    // Both transactions are under way before the first can read the booking.
     let holder = service.database.sql().await;
     holder
         .run(&format!(
             "BEGIN; SELECT FROM events WHERE id = {event_id} FOR UPDATE"
         ))
         .await;
-    let cancellations =
-        futures::future::join_all((0..8).map(|_| client.cancel(booking_id).into_future()));
+    let cancellations = futures::future::join_all((0..8).map(|n| {
+        let client = if n % 2 == 0 { client } else { &other };
+        client.cancel(booking_id).into_future()
+    }));
     let release = async {
         eventually("two of them stand in line", async || {
             service.database.sessions_waiting().await >= 2

@@ -8,9 +8,26 @@ use super::problem::Problem;
 use super::status::method_not_allowed;
 use super::{admin, docs, public};
 
-/// Registers everything.
+/// Registers everything. Paths are tried in this order, so those of an on-sale
+/// come first.
 pub(crate) fn configure(service: &mut web::ServiceConfig) {
     service
+        .service(resource("/bookings", vec![post(public::book::book)]))
+        .service(resource(
+            "/events/{event_id}",
+            vec![get(public::view_event::view_event)],
+        ))
+        .service(resource(
+            "/bookings/{booking_id}",
+            vec![
+                get(public::view_booking::view_booking),
+                delete(public::cancel_booking::cancel_booking),
+            ],
+        ))
+        .service(resource(
+            "/events",
+            vec![get(public::list_events::list_events)],
+        ))
         .service(resource("/health", vec![get(public::health::health)]))
         .service(resource("/ready", vec![get(public::ready::ready)]))
         .service(resource(
@@ -20,22 +37,6 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
         .service(resource(
             "/users/{user_id}/bookings",
             vec![get(public::booking_history::booking_history)],
-        ))
-        .service(resource(
-            "/events",
-            vec![get(public::list_events::list_events)],
-        ))
-        .service(resource(
-            "/events/{event_id}",
-            vec![get(public::view_event::view_event)],
-        ))
-        .service(resource("/bookings", vec![post(public::book::book)]))
-        .service(resource(
-            "/bookings/{booking_id}",
-            vec![
-                get(public::view_booking::view_booking),
-                delete(public::cancel_booking::cancel_booking),
-            ],
         ))
         .service(admin())
         .service(resource("/openapi.json", vec![get(docs::description)]))

@@ -79,7 +79,7 @@ pub(crate) async fn analytics(
 ) -> Result<HttpResponse, Problem> {
     let page = Query::parse(&request)?.page::<SalesCursor>(PageLimit::MAX)?;
     let report = app
-        .run(|services| async move { services.stores.sales.report(paging::to_store(page)).await })
+        .read(|services| async move { services.stores.sales.report(paging::to_store(page)).await })
         .await??;
     let body = AnalyticsResponse {
         total_confirmed_bookings: report.confirmed_bookings_total,

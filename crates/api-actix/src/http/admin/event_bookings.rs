@@ -77,7 +77,7 @@ pub(crate) async fn event_bookings(
     let event_id: EventId = path_id(&request, "event_id")?;
     let page = Query::parse(&request)?.page::<EventBookingsCursor>(PageLimit::MAX)?;
     let listing = app
-        .run(|services| async move {
+        .read(|services| async move {
             services
                 .stores
                 .records

@@ -28,7 +28,7 @@ pub(crate) async fn list_users(
 ) -> Result<HttpResponse, Problem> {
     let page = Query::parse(&request)?.page::<UsersCursor>(PageLimit::MAX)?;
     let listing = app
-        .run(|services| async move { services.stores.users.list(paging::to_store(page)).await })
+        .read(|services| async move { services.stores.users.list(paging::to_store(page)).await })
         .await??;
     let body: Vec<_> = listing
         .entries

@@ -120,13 +120,22 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     {
         return Err(malformed_json("the body must be a JSON object".to_owned()));
     }
+    serde_json::from_slice(body).map_err(|_| explain::<T>(body))
+}
+
+/// What is wrong with a body. Only now with the path to the place, because
+/// following the path costs as much as parsing.
+fn explain<T: DeserializeOwned>(body: &[u8]) -> Problem {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        wrong(&path, &error.into_inner())
-    })?;
-    deserializer.end().map_err(|error| wrong(".", &error))?;
-    Ok(parsed)
+    let parsed: Result<T, _> = serde_path_to_error::deserialize(&mut deserializer);
+    match (parsed, deserializer.end()) {
+        (Err(error), _) => {
+            let path = error.path().to_string();
+            wrong(&path, &error.into_inner())
+        }
+        (Ok(_), Err(error)) => wrong(".", &error),
+        (Ok(_), Ok(())) => Problem::internal("a body was refused and then accepted".into()),
+    }
 }
 
 /// Names the member that is wrong, as far as there is one.

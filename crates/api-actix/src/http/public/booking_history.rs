@@ -66,7 +66,7 @@ pub(crate) async fn booking_history(
     let user_id: UserId = path_id(&request, "user_id")?;
     let page = Query::parse(&request)?.page::<HistoryCursor>(PageLimit::DEFAULT)?;
     let listing = app
-        .run(|services| async move {
+        .read(|services| async move {
             services
                 .stores
                 .records

@@ -34,7 +34,7 @@ pub(crate) async fn list_events(
     let upcoming_only = query.boolean("upcoming_only", true);
     let page = query.page::<EventsCursor>(PageLimit::DEFAULT)?;
     let listing = app
-        .run(|services| async move {
+        .read(|services| async move {
             services
                 .stores
                 .catalogue

@@ -60,7 +60,7 @@ pub(crate) async fn view_booking(
 ) -> Result<HttpResponse, Problem> {
     let booking_id = path_id(&request, "booking_id")?;
     let booking = app
-        .run(|services| async move { services.stores.records.find(booking_id).await })
+        .read(|services| async move { services.stores.records.find(booking_id).await })
         .await??;
     Ok(HttpResponse::Ok().json(BookingResponse::from(booking)))
 }

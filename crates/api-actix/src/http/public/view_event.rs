@@ -67,7 +67,7 @@ pub(crate) async fn view_event(
 ) -> Result<HttpResponse, Problem> {
     let event_id = path_id(&request, "event_id")?;
     let event = app
-        .run(|services| async move { services.stores.catalogue.find(event_id).await })
+        .read(|services| async move { services.stores.catalogue.find(event_id).await })
         .await??;
     let body = serde_json::to_vec(&EventResponse::from(&event))
         .map_err(|error| Problem::internal(Box::new(error)))?;
@@ -79,11 +79,9 @@ pub(crate) async fn view_event(
 
 /// 128 bits of SHA-256 over the body: equal tags mean equal bodies.
 fn etag(body: &[u8]) -> String {
-    let digest = Sha256::digest(body);
-    let hex: String = digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("\"{hex}\"")
+    let digest: [u8; 32] = Sha256::digest(body).into();
+    let bits = digest
+        .first_chunk()
+        .map_or(0, |bytes| u128::from_be_bytes(*bytes));
+    format!("\"{bits:032x}\"")
 }
