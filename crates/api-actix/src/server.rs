@@ -2,6 +2,8 @@
 //! the tests of a client.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use tokio::task::JoinHandle;
@@ -11,7 +13,7 @@ use crate::background::Background;
 use crate::failure::Failure;
 use crate::http::server::{self, StoppedBy};
 use crate::settings::Settings;
-use crate::wiring::{Plan, Schema};
+use crate::wiring::{Plan, Queue, Schema};
 
 /// A running server.
 ///
@@ -37,6 +39,8 @@ pub struct Server {
     handle: ServerHandle,
     running: Option<JoinHandle<std::io::Result<()>>>,
     background: Option<Background>,
+    queue: Option<Arc<dyn Queue>>,
+    shutdown_timeout: Duration,
 }
 
 impl Server {
@@ -61,6 +65,7 @@ impl Server {
         };
         let services = Plan::try_new(&settings)?.open(schema).await?.services;
         let place = services.stores.place.clone();
+        let queue = services.stores.queue.clone();
         let app = App::new(services, &settings);
         let started = server::start(app.clone(), &settings.http, stopped_by);
         let (server, addresses) = started.map_err(|error| {
@@ -75,6 +80,8 @@ impl Server {
             handle: server.handle(),
             running: Some(tokio::spawn(server)),
             background: Some(Background::start(&app, &settings)),
+            queue,
+            shutdown_timeout: settings.http.shutdown_timeout,
         })
     }
 
@@ -111,6 +118,10 @@ impl Server {
         };
         if let Some(background) = self.background.take() {
             background.stop().await;
+        }
+        // Bookings whose clients went away are made or refused all the same.
+        if let Some(queue) = self.queue.take() {
+            let _ = tokio::time::timeout(self.shutdown_timeout, queue.drain()).await;
         }
         match outcome {
             Ok(Ok(())) => Ok(()),

@@ -22,6 +22,7 @@ use domain::ports::{
     NoGate, Probe, SalesReports, SeatGate, UserStore,
 };
 use domain::rules::BookingPolicy;
+use futures::future::BoxFuture;
 
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -46,8 +47,17 @@ pub(crate) struct Stores {
     pub(crate) archive: Arc<dyn Archive>,
     /// Without it nothing works.
     pub(crate) probe: Arc<dyn Probe>,
+    /// What still has work when the last answer has left; nothing for a store
+    /// that waits for its own work when it is dropped.
+    pub(crate) queue: Option<Arc<dyn Queue>>,
     /// Where the data are, for people.
     pub(crate) place: String,
+}
+
+/// Work that goes on although nobody may be waiting for it any more.
+pub(crate) trait Queue: Send + Sync {
+    /// Takes nothing new, and is done when what was taken is.
+    fn drain(&self) -> BoxFuture<'_, ()>;
 }
 
 /// The seat gate.

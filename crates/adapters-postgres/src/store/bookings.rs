@@ -11,6 +11,7 @@ mod keys;
 mod writes;
 
 use std::fmt;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use diesel_async::RunQueryDsl;
@@ -18,8 +19,7 @@ use domain::model::{BookSeats, Booked, BookingId, Cancelled, EventId};
 use domain::ports::{BookError, BookingStore, CancelError, StoreError};
 use domain::rules::{SaleAnswer, SaleCommand};
 use futures::FutureExt;
-use group_commit::GroupCommit;
-use std::time::Instant;
+use group_commit::{GroupCommit, NotRun};
 
 use crate::Database;
 use crate::error::{defect, no_answer};
@@ -65,6 +65,12 @@ impl PgBookingStore {
         }
     }
 
+    /// Takes no more commands and waits until those that were taken are done.
+    pub async fn drain(&self) {
+        self.sales.close();
+        self.sales.drained().await;
+    }
+
     /// Has a command decided in its turn. It runs even if nobody waits for it
     /// any more; one that did not get its turn in time does not run.
     async fn ask(&self, event_id: EventId, command: SaleCommand) -> Result<SaleAnswer, StoreError> {
@@ -73,7 +79,7 @@ impl PgBookingStore {
             reason = "how long a caller waits is no business of the store's clock"
         )]
         let deadline = Instant::now() + self.database.patience();
-        let not_taken = |not_run: group_commit::NotRun| no_answer(not_run.into());
+        let not_taken = |not_run: NotRun| no_answer(not_run.into());
         let submitted = self.sales.submit(event_id, command, Some(deadline));
         let mut pending = submitted.map_err(not_taken)?;
         let in_time = tokio::time::timeout_at(deadline.into(), &mut pending).await;

@@ -67,6 +67,7 @@ fn stores(database: Database, place: String) -> Stores {
         maintenance: Arc::new(SqliteMaintenance::new(database.clone())),
         archive: Arc::new(SqliteArchive::new(database.clone())),
         probe: Arc::new(SqliteProbe::new(database)),
+        queue: None,
         place,
     }
 }

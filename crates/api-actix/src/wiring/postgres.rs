@@ -9,11 +9,14 @@ use adapters_postgres::{
     PgUserStore,
 };
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use crate::failure::{Failure, with_causes};
 use crate::redact::redact_url;
 use crate::settings::Settings;
 
-use super::{Schema, Stores};
+use super::{Queue, Schema, Stores};
 
 pub(super) struct Plan {
     settings: PgSettings,
@@ -107,10 +110,17 @@ fn describe(migrated: Migrated) -> String {
     }
 }
 
+impl Queue for PgBookingStore {
+    fn drain(&self) -> BoxFuture<'_, ()> {
+        PgBookingStore::drain(self).boxed()
+    }
+}
+
 fn stores(database: Database, place: String) -> Stores {
     let events = Arc::new(PgEventStore::new(database.clone()));
+    let bookings = Arc::new(PgBookingStore::new(database.clone()));
     Stores {
-        bookings: Arc::new(PgBookingStore::new(database.clone())),
+        bookings: bookings.clone(),
         records: Arc::new(PgBookingRecords::new(database.clone())),
         events: events.clone(),
         catalogue: events,
@@ -120,6 +130,7 @@ fn stores(database: Database, place: String) -> Stores {
         maintenance: Arc::new(PgMaintenance::new(database.clone())),
         archive: Arc::new(PgArchive::new(database.clone())),
         probe: Arc::new(PgProbe::new(database)),
+        queue: Some(bookings),
         place,
     }
 }
