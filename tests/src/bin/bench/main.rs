@@ -27,7 +27,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make requests, measure them and keep a ledger of the answers
-    Load(load::LoadArgs),
+    Load(Box<load::LoadArgs>),
     /// Compare ledgers with a database
     Check(check::CheckArgs),
     /// Serve bookings that do not exist, by a handler that does nothing
@@ -61,10 +61,13 @@ fn main() -> ExitCode {
 }
 
 fn with_runtime(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
-        .map_err(|error| format!("no runtime: {error}"))?
-        .block_on(work)
+        .map_err(|error| format!("no runtime: {error}"))?;
+    let outcome = runtime.block_on(work);
+    // After Ctrl-C SQLite may still be filling a file that nobody wants.
+    runtime.shutdown_background();
+    outcome
 }

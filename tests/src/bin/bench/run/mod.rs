@@ -1,5 +1,8 @@
 //! The benchmark itself: starts everything, measures in rounds, and reports.
 
+mod buffers;
+mod fill;
+mod growth;
 mod machine;
 mod pgbench;
 mod plan;
@@ -8,6 +11,7 @@ mod report;
 mod results;
 mod scenarios;
 mod side;
+mod slow_disk;
 mod sqlite_batch;
 mod targets;
 
@@ -49,7 +53,24 @@ async fn measure(args: &RunArgs) -> Result<(), String> {
     }
     let mut results = Results::default();
     rounds(&plan, &mut results).await?;
-    let text = report::text(&plan, &machine, &results);
+    for kind in [Kind::Scaled, Kind::Embedded] {
+        if plan.has(kind) && plan.wants("GROWTH", "GROWTH") {
+            growth::run(&plan, kind, &mut results).await;
+        }
+    }
+    let is_asked_for = plan.only.iter().any(|only| only == "SLOW");
+    let slow = if is_asked_for || (plan.only.is_empty() && !plan.quick) {
+        match slow_disk::run(&plan).await {
+            Ok(slow) => slow,
+            Err(sentence) => {
+                results.fail("slow", &sentence);
+                Results::default()
+            }
+        }
+    } else {
+        Results::default()
+    };
+    let text = report::text(&plan, &machine, &results, &slow);
     println!("{text}");
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(&results).map_err(|error| error.to_string())?;

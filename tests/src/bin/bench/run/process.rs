@@ -17,7 +17,6 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A server that runs until this value is dropped.
 pub(crate) struct Process {
-    // Never waited for: killed by being dropped.
     child: Child,
     pub(crate) address: SocketAddr,
     log: PathBuf,
@@ -61,6 +60,14 @@ impl Process {
     /// Its number, while it runs.
     pub(crate) fn id(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Ends it and waits until it has, so that another one may have its store.
+    ///
+    /// # Errors
+    /// No signal could be sent.
+    pub(crate) async fn stop(mut self) -> Result<(), String> {
+        self.child.kill().await.map_err(|error| error.to_string())
     }
 
     /// The end of its log.

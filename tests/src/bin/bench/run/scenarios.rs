@@ -123,8 +123,8 @@ impl Bench {
         let needs_peak = peak_for.into_iter().any(wanted) || wanted(Scenario::OverloadHeld);
         self.booked = None;
         for scenario in ALL {
-            let is_peak = scenario == Scenario::Book(CLIENTS);
-            if !wanted(scenario) && !(is_peak && needs_peak) {
+            let is_needed = needs_peak && scenario == Scenario::Book(CLIENTS);
+            if !(is_needed || wanted(scenario)) {
                 continue;
             }
             let name = format!("{}/{}", self.side.place.kind.name(), scenario.name().0);
@@ -239,7 +239,9 @@ impl Bench {
         self.memory_users = Some(side.user_first);
         let mut event = side.publish(1, MANY).await?;
         side.sell(plan, &mut event, Load::new("book", 1000)).await?;
-        Ok(side.server.memory_mb("VmHWM").map(|figure| Sample {
+        let peak = side.server.memory_mb("VmHWM");
+        side.server.stop().await?;
+        Ok(peak.map(|figure| Sample {
             figure,
             ..Sample::default()
         }))

@@ -5,7 +5,7 @@ use super::results::{Results, Sample, Series, Spread, ratio};
 
 /// A ratio and the bounds that it should keep.
 pub(crate) struct Target {
-    pub(crate) title: &'static str,
+    pub(crate) title: String,
     pub(crate) needed: f64,
     pub(crate) wanted: f64,
     /// Whether the ratio should be at least this, or at most.
@@ -65,7 +65,7 @@ pub(crate) fn all(results: &Results) -> Vec<Target> {
     let mut targets: Vec<Target> = THROUGHPUTS
         .into_iter()
         .map(|(title, above, below, needed, wanted)| Target {
-            title,
+            title: title.to_owned(),
             needed,
             wanted,
             at_least: true,
@@ -73,7 +73,7 @@ pub(crate) fn all(results: &Results) -> Vec<Target> {
         })
         .collect();
     targets.push(Target {
-        title: "OPEN p99 ÷ R1 median latency",
+        title: "OPEN p99 ÷ R1 median latency".to_owned(),
         needed: 20.0,
         wanted: 8.0,
         at_least: false,
@@ -86,16 +86,54 @@ pub(crate) fn all(results: &Results) -> Vec<Target> {
             )
         }),
     });
+    targets.extend(growth(results));
     for (title, name) in [
         ("memory with 1,000 clients, MB", "scaled/MEMORY"),
         ("embedded memory with 1,000 clients, MB", "embedded/MEMORY"),
     ] {
         targets.push(Target {
-            title,
+            title: title.to_owned(),
             needed: 96.0,
             wanted: 48.0,
             at_least: false,
             measured: results.get(name).map(Series::figures),
+        });
+    }
+    targets
+}
+
+/// What a grown store may cost: throughput and pages.
+fn growth(results: &Results) -> Vec<Target> {
+    let figure = |sample: &Sample| sample.figure;
+    let mut targets = Vec::new();
+    for kind in ["scaled", "embedded"] {
+        for call in ["D", "B", "C", "ANALYTICS"] {
+            let name = format!("growth/{kind}/{call}");
+            targets.push(Target {
+                measured: pair(results, &format!("{name}/grown"), &format!("{name}/small"))
+                    .map(|(grown, small)| ratio(grown, small, figure, figure)),
+                title: format!("{name}: grown ÷ small"),
+                needed: 0.75,
+                wanted: 0.9,
+                at_least: true,
+            });
+        }
+    }
+    for (call, small, grown) in [
+        ("D", "empty", "full"),
+        ("G", "empty", "full"),
+        ("B", "empty", "full"),
+        ("C", "empty", "crowded"),
+        ("ANALYTICS", "few", "full"),
+    ] {
+        let name = |store| format!("pages/{call}/{store}");
+        targets.push(Target {
+            measured: pair(results, &name(grown), &name(small))
+                .map(|(grown, small)| ratio(grown, small, figure, figure)),
+            title: format!("pages/{call}: {grown} ÷ {small}"),
+            needed: 1.2,
+            wanted: 1.05,
+            at_least: false,
         });
     }
     targets
