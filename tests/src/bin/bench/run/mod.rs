@@ -47,6 +47,7 @@ pub(crate) async fn run(args: &RunArgs) -> Result<(), String> {
 
 async fn measure(args: &RunArgs) -> Result<(), String> {
     let plan = Plan::new(args).await?;
+    refuse_unknown_names(&plan)?;
     let machine = machine::describe(&plan).await?;
     for (name, value) in &machine {
         eprintln!("{name}: {value}");
@@ -88,6 +89,32 @@ async fn measure(args: &RunArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// Names that `--only` knows beside those of scenarios and of pgbench.
+const OTHERS: [&str; 4] = ["A", "N", "GROWTH", "SLOW"];
+
+/// A misspelt name would measure nothing and say nothing.
+fn refuse_unknown_names(plan: &Plan) -> Result<(), String> {
+    let mut known: Vec<String> = OTHERS.map(str::to_owned).to_vec();
+    for (name, group) in scenarios::ALL
+        .into_iter()
+        .map(scenarios::Scenario::name)
+        .chain(pgbench::names())
+    {
+        for name in [group.to_owned(), name] {
+            if !known.contains(&name) {
+                known.push(name);
+            }
+        }
+    }
+    match plan.only.iter().find(|only| !known.contains(only)) {
+        Some(only) => Err(format!(
+            "there is no measurement {only}, but {}",
+            known.join(", ")
+        )),
+        None => Ok(()),
+    }
+}
+
 /// The measurements that are compared with one another, one after the other in
 /// each round, so that whatever slows the machine down for a while slows all.
 async fn rounds(plan: &Plan, results: &mut Results) -> Result<(), String> {
@@ -99,11 +126,19 @@ async fn rounds(plan: &Plan, results: &mut Results) -> Result<(), String> {
     } else {
         None
     };
-    let pgbench = Pgbench::prepare(plan).await?;
-    let batch = SqliteBatch::prepare(plan).await?;
+    let pgbench = if plan.has(Kind::Scaled) && pgbench::names().any(|(n, g)| plan.wants(&n, g)) {
+        Some(Pgbench::prepare(plan).await?)
+    } else {
+        None
+    };
+    let batch = if plan.has(Kind::Embedded) && wants("N") {
+        Some(SqliteBatch::prepare(plan).await?)
+    } else {
+        None
+    };
     let mut benches = Vec::new();
     for kind in [Kind::Scaled, Kind::Embedded] {
-        if plan.has(kind) {
+        if plan.has(kind) && scenarios::any_is_wanted(plan) {
             benches.push(Bench::start(plan, kind).await?);
         }
     }
@@ -114,13 +149,12 @@ async fn rounds(plan: &Plan, results: &mut Results) -> Result<(), String> {
         }
         for bench in &mut benches {
             bench.round(plan, results).await;
-            match bench.side.place.kind {
-                Kind::Scaled => pgbench.round(plan, results).await?,
-                Kind::Embedded if wants("N") => {
-                    results.add("sqlite/N", batch.measure(plan).await?);
-                }
-                Kind::Embedded => {}
-            }
+        }
+        if let Some(pgbench) = &pgbench {
+            pgbench.round(plan, results).await?;
+        }
+        if let Some(batch) = &batch {
+            results.add("sqlite/N", batch.measure(plan).await?);
         }
     }
     Ok(())

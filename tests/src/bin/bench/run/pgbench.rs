@@ -67,6 +67,13 @@ const SERIES: [(&str, &str, usize, &[usize]); 3] = [
     ("T", SPREAD, 1, &[8, 32]),
 ];
 
+/// All names, each with its group.
+pub(crate) fn names() -> impl Iterator<Item = (String, &'static str)> {
+    SERIES.into_iter().flat_map(|(group, _, _, clients)| {
+        clients.iter().map(move |n| (format!("{group}{n}"), group))
+    })
+}
+
 /// pgbench, its database and its scripts.
 pub(crate) struct Pgbench {
     program: PathBuf,

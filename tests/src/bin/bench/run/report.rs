@@ -27,7 +27,8 @@ pub(crate) fn text(
     }
     let _ = writeln!(
         text,
-        "\nMedians of {} rounds of {} s each{}.\n",
+        "\nMedians of {} rounds of {} s each{}. Figures are per second; those of MEMORY are MB, those \
+         of pages are pages for each request.\n",
         plan.rounds,
         plan.seconds,
         if plan.quick { " (quick)" } else { "" }
@@ -76,7 +77,7 @@ fn figures_table(text: &mut String, title: &str, results: &Results) {
     let _ = write!(
         text,
         "### {title}\n\n\
-         | measurement | per second | from … to | p50 ms | p99 ms | p99.9 ms | 503 per second | 503 p99 ms |\n\
+         | measurement | figure | from … to | p50 ms | p99 ms | p99.9 ms | 503 per second | 503 p99 ms |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|\n"
     );
     for series in &results.series {

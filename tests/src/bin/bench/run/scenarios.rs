@@ -55,6 +55,12 @@ pub(crate) const ALL: [Scenario; 18] = [
 ];
 
 impl Scenario {
+    /// Whether it is to be measured.
+    fn is_wanted(self, plan: &Plan) -> bool {
+        let (name, group) = self.name();
+        plan.wants(&name, group)
+    }
+
     /// The name in tables and behind `--only`, and its group.
     pub(crate) fn name(self) -> (String, &'static str) {
         let (name, group) = match self {
@@ -76,6 +82,11 @@ impl Scenario {
         };
         (name.to_owned(), group)
     }
+}
+
+/// Whether any of them is to be measured.
+pub(crate) fn any_is_wanted(plan: &Plan) -> bool {
+    ALL.into_iter().any(|scenario| scenario.is_wanted(plan))
 }
 
 /// A server with what the measurements need between rounds.
@@ -115,16 +126,19 @@ impl Bench {
 
     /// Measures everything that is wanted, once.
     pub(crate) async fn round(&mut self, plan: &Plan, results: &mut Results) {
-        let peak_for = [Scenario::Cancel, Scenario::Steady, Scenario::Overload];
-        let wanted = |scenario: Scenario| {
-            let (name, group) = scenario.name();
-            plan.wants(&name, group)
-        };
-        let needs_peak = peak_for.into_iter().any(wanted) || wanted(Scenario::OverloadHeld);
+        let peak_for = [
+            Scenario::Cancel,
+            Scenario::Steady,
+            Scenario::Overload,
+            Scenario::OverloadHeld,
+        ];
+        let needs_peak = peak_for
+            .into_iter()
+            .any(|scenario| scenario.is_wanted(plan));
         self.booked = None;
         for scenario in ALL {
             let is_needed = needs_peak && scenario == Scenario::Book(CLIENTS);
-            if !(is_needed || wanted(scenario)) {
+            if !(is_needed || scenario.is_wanted(plan)) {
                 continue;
             }
             let name = format!("{}/{}", self.side.place.kind.name(), scenario.name().0);
