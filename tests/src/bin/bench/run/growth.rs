@@ -72,14 +72,14 @@ async fn measure(plan: &Plan, kind: Kind, results: &mut Results) -> Result<(), S
         pair.measure(plan, results).await?;
     }
     if kind == Kind::Scaled {
-        let stores = [
-            ("empty", &empty),
-            ("few", &few),
-            ("full", &full),
-            ("crowded", &crowded),
+        let stores: [(&str, &Place, &[&str]); 4] = [
+            ("empty", &empty, &["D", "G", "B", "C"]),
+            ("few", &few, &["ANALYTICS"]),
+            ("full", &full, &["D", "G", "B", "ANALYTICS"]),
+            ("crowded", &crowded, &["C"]),
         ];
-        for (name, place) in stores {
-            buffers::run(plan, name, place, results).await?;
+        for (name, place, calls) in stores {
+            buffers::run(plan, name, place, calls, results).await?;
         }
     }
     Ok(())

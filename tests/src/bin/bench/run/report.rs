@@ -27,8 +27,7 @@ pub(crate) fn text(
     }
     let _ = writeln!(
         text,
-        "\nMedians of {} rounds of {} s each{}. Figures are per second; those of MEMORY are MB, those \
-         of pages are pages for each request.\n",
+        "\nMedians of {} rounds of {} s each{}. Figures are per second; those of MEMORY are MB, those\nof pages are pages for each request.\n",
         plan.rounds,
         plan.seconds,
         if plan.quick { " (quick)" } else { "" }

@@ -143,7 +143,12 @@ pub(crate) fn ratio(
 ) -> Spread {
     if above.samples.len() == below.samples.len() {
         let rounds = above.samples.iter().zip(&below.samples);
-        return spread(rounds.map(|(a, b)| of_above(a) / of_below(b)).collect());
+        let divided = rounds.map(|(a, b)| match (of_above(a), of_below(b)) {
+            // Nothing on both sides is as much.
+            (0.0, 0.0) => 1.0,
+            (above, below) => above / below,
+        });
+        return spread(divided.collect());
     }
     let (above, below) = (above.spread(of_above), below.spread(of_below));
     Spread {
