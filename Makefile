@@ -14,8 +14,13 @@ CONCURRENCY ?= 50
 # For `make kill-embedded`.
 ROUNDS ?= 100
 
+# For `make bench`: empty, or quick for five minutes instead of an hour; and what else to tell
+# it, as in BENCH_FLAGS='--only D,R --rounds 3'. Only a run of everything goes into the docs.
+BENCH ?=
+BENCH_FLAGS ?= --report docs/benchmarks.md
+
 .DEFAULT_GOAL := help
-.PHONY: help build run run-postgres test kill-embedded lint fmt concurrency docs migration compose-up compose-down clean-services
+.PHONY: help build run run-postgres test kill-embedded bench lint fmt concurrency docs migration compose-up compose-down clean-services
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +43,10 @@ test: ## Run every test, with a PostgreSQL and a Redis of its own
 kill-embedded: ## Kill the embedded server ROUNDS=100 times in a burst, and look for losses
 	$(CARGO) build --bin utsavam
 	UTSAVAM_KILL_ROUNDS=$(ROUNDS) $(CARGO) test -p utsavam-tests --test system embedded_kill -- --nocapture
+
+bench: ## Measure the server, BENCH=quick in 5 minutes; writes docs/benchmarks.md
+	$(CARGO) build --release -p api-actix -p utsavam-tests --bin utsavam --bin bench
+	deploy/services.sh with bench -- $(TARGET_DIR)/release/bench $(if $(filter quick,$(BENCH)),--quick) $(BENCH_FLAGS)
 
 lint: ## Check the format, clippy's and shellcheck's warnings
 	$(CARGO) fmt --all --check
@@ -79,3 +88,4 @@ compose-down: ## Stop these containers; their data stay
 clean-services: ## Remove the private PostgreSQL and Redis, data included
 	deploy/services.sh clean dev
 	deploy/services.sh clean test
+	deploy/services.sh clean bench

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Runs a command with a PostgreSQL and a Redis of its own, and cleans up after it.
 #
-#   deploy/services.sh with NAME -- COMMAND ARGS…   NAME is dev (kept) or test (thrown away)
+#   deploy/services.sh with NAME -- COMMAND ARGS…   NAME is dev (kept), test or bench (both
+#                                                   thrown away; bench writes as safely as dev)
 #   deploy/services.sh status NAME                  what runs, and who uses it
 #   deploy/services.sh stop NAME                    ends what a kill -9 left behind
 #   deploy/services.sh clean NAME                   the same, and removes the data
 #
 # `with` sets DATABASE_URL and REDIS_URL for the command. In dev one that is set already,
 # in the environment or in .env, is used as it is, and only what is missing is started.
-# Tests always get private instances. See lib/ for the parts.
+# Tests and benchmarks always get private instances. See lib/ for the parts.
 set -euo pipefail
 
 # A shell that starts us in the background makes us ignore Ctrl-C for good, and the command
@@ -35,12 +36,12 @@ readonly drain_seconds=${DRAIN_SECONDS:-60}
 readonly port_first=21000 ports_count=4000
 readonly start_attempts_max=10
 
-folder='' # of the instance: $base/dev or $base/test/XXXXXX
+folder='' # of the instance: $base/dev, $base/test/XXXXXX or $base/bench/XXXXXX
 
 main() {
   local verb=${1-} name=${2-}
   case $name in
-    dev | test) ;;
+    dev | test | bench) ;;
     *) usage ;;
   esac
   case $verb in
@@ -58,6 +59,9 @@ main() {
   esac
 }
 
+# Whether the instance exists for one command only.
+is_thrown_away() { [[ $name != dev ]]; }
+
 usage() {
   sed -n '2,/^set /s/^# \{0,1\}//p' "$root/deploy/services.sh" >&2
   exit 2
@@ -68,8 +72,8 @@ usage() {
 with() {
   local wanted=()
   if [[ $name == dev ]]; then load_env_file "$root/.env"; fi
-  if [[ $name == test || -z ${DATABASE_URL-} ]]; then wanted+=(postgres); fi
-  if [[ $name == test || -z ${REDIS_URL-} ]]; then wanted+=(redis); fi
+  if is_thrown_away || [[ -z ${DATABASE_URL-} ]]; then wanted+=(postgres); fi
+  if is_thrown_away || [[ -z ${REDIS_URL-} ]]; then wanted+=(redis); fi
   raise_open_files
 
   if ((${#wanted[@]} == 0)); then
@@ -90,7 +94,7 @@ start_services() {
   local service
   lock
   remove_policy
-  if [[ $name == test ]]; then sweep_test_folders; fi
+  if is_thrown_away; then sweep_folders; fi
   open_folder
   need_programs "$@"
   choose_service_user
@@ -181,7 +185,7 @@ on_exit() {
       say "leaving PostgreSQL and Redis to process$users, which uses them too"
     else
       stop_instance
-      if [[ $name == test ]]; then rm -rf "$folder"; fi
+      if is_thrown_away; then rm -rf "$folder"; fi
     fi
   fi
   exit "$status"
@@ -221,7 +225,7 @@ stop_all() {
       continue
     fi
     stop_instance
-    if [[ $name == test ]]; then rm -rf "$folder"; fi
+    if is_thrown_away; then rm -rf "$folder"; fi
   done < <(instance_folders)
   [[ -z $in_use ]] || die "$name is in use by process$in_use; end that one first"
 }
@@ -253,7 +257,7 @@ choose_base() {
 
 instance_folders() {
   local candidate
-  for candidate in "$base/dev" "$base"/test/*; do
+  for candidate in "$base/dev" "$base"/test/* "$base"/bench/*; do
     if [[ $candidate == "$base/$name"* && -d $candidate ]]; then printf '%s\n' "$candidate"; fi
   done
 }
@@ -264,7 +268,7 @@ open_folder() {
   chmod 711 "$base/$name"
   case $name in
     dev) folder=$base/dev ;;
-    test) folder=$(mktemp -d "$base/test/XXXXXX") && chmod 711 "$folder" ;;
+    *) folder=$(mktemp -d "$base/$name/XXXXXX") && chmod 711 "$folder" ;;
   esac
   facts
   mkdir -p "$folder/runs"
@@ -373,8 +377,9 @@ list_runs() {
   done
 }
 
-# Removes what killed test runs left behind; living ones are none of our business.
-sweep_test_folders() {
+# Removes what killed runs of tests or benchmarks left behind; living ones are none of our
+# business.
+sweep_folders() {
   while IFS= read -r folder; do
     facts
     sweep_runs

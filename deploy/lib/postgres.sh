@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The private PostgreSQL of one instance folder. Sourced by services.sh, which provides
-# folder, name, postgres_bin and as_service.
+# folder, name, is_thrown_away, postgres_bin and as_service.
 
 # Sets the facts that differ between the two kinds of instance.
 postgres_facts() {
@@ -8,10 +8,11 @@ postgres_facts() {
   postgres_data=$postgres_dir/data
   postgres_log=$postgres_dir/postgres.log
   database=utsavam_$name
-  # Only in dev is the role an ordinary one, as in production; tests make databases.
+  # Only in dev is the role an ordinary one, as in production; tests and benchmarks make
+  # databases.
   case $name in
     dev) postgres_admin=postgres ;;
-    test) postgres_admin=utsavam ;;
+    *) postgres_admin=utsavam ;;
   esac
 }
 
@@ -79,7 +80,12 @@ unix_socket_directories = '$postgres_dir'
 unix_socket_permissions = 0700
 password_encryption = scram-sha-256
 END
-  [[ $name == test ]] || return 0
+  "postgres_settings_of_$name"
+}
+
+postgres_settings_of_dev() { :; }
+
+postgres_settings_of_test() {
   # The data last as long as the test run, so nothing needs to survive a crash. Each test
   # has a database and pools of its own: hence the many connections.
   cat <<END
@@ -91,8 +97,29 @@ shared_buffers = 128MB
 END
 }
 
+# As safe as in production, and with the memory that a small machine would give it.
+postgres_settings_of_bench() {
+  cat <<END
+fsync = on
+synchronous_commit = on
+full_page_writes = on
+max_connections = 200
+shared_buffers = 1GB
+max_wal_size = 4GB
+END
+  # Counts the pages that statements touch, where that is asked for. Debian's package
+  # brings it along, others have it in one of their own.
+  if [[ -f ${postgres_bin%/bin}/lib/pg_stat_statements.so ]]; then
+    printf "shared_preload_libraries = 'pg_stat_statements'\npg_stat_statements.track = 'none'\n"
+  fi
+}
+
 postgres_start() {
-  local attempt port
+  local attempt port environment=(env)
+  # A benchmark may put something between PostgreSQL and its disk.
+  if [[ $name == bench && -n ${BENCH_PRELOAD-} ]]; then
+    environment+=("LD_PRELOAD=$BENCH_PRELOAD")
+  fi
   # After a crash PostgreSQL would take any process with the old number for the old server,
   # even a zombie. We know better, and its check of the shared memory remains.
   rm -f "$postgres_data/postmaster.pid" "$postgres_dir"/.s.PGSQL.*
@@ -102,8 +129,8 @@ postgres_start() {
     rm -f "$postgres_log"
     # pg_ctl puts the server into a session of its own, where no Ctrl-C reaches it.
     # shellcheck disable=SC2310
-    if as_service "$postgres_bin/pg_ctl" start -D "$postgres_data" -l "$postgres_log" \
-      -w -t 60 -s >/dev/null 2>&1; then
+    if as_service "${environment[@]}" "$postgres_bin/pg_ctl" start \
+      -D "$postgres_data" -l "$postgres_log" -w -t 60 -s >/dev/null 2>&1; then
       return 0
     fi
     grep -qs 'Address already in use' "$postgres_log" || break
@@ -140,7 +167,7 @@ END
 postgres_stop() {
   local pid
   pid=$(postgres_pid) || return 0
-  if [[ $name == test ]]; then
+  if is_thrown_away; then
     end_process "$pid" 10 QUIT KILL
   else
     end_process "$pid" 60 INT || end_process "$pid" 10 QUIT KILL

@@ -6,6 +6,7 @@ mod adoption;
 mod adoption_refused;
 mod archive;
 mod archive_refused;
+mod benchmark;
 mod concurrency_program;
 mod embedded;
 mod embedded_kill;
