@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use crate::batch::{Group, Slot};
-use crate::lanes::{Lanes, Place};
+use crate::lanes::{Lanes, Place, Taken};
 use crate::limits::{Key, Limits};
 use crate::pending::{NotRun, Pending};
 use crate::sync::{Mutex, MutexGuard};
@@ -64,7 +64,13 @@ impl<K: Key, C, A> GroupCommit<K, C, A> {
         command: C,
         deadline: Option<Instant>,
     ) -> Result<Pending<K, C, A>, NotRun> {
-        let submitted = self.shared.lock().submit(key, command, deadline)?;
+        let submitted = {
+            let mut lanes = self.shared.lock();
+            // Apart from `submit`, so that what is refused is dropped when the
+            // lock is free again: a command may do anything when it goes.
+            lanes.check(&key)?;
+            lanes.submit(key, command, deadline)
+        };
         if submitted.start {
             self.shared.start();
         }
@@ -110,29 +116,19 @@ impl<K: Key, C, A> Shared<K, C, A> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(self: &Arc<Self>) {
+    pub(crate) fn start(self: &Arc<Self>) {
         (self.start)(Slot {
             shared: Some(self.clone()),
         });
     }
 
-    pub(crate) fn take(self: &Arc<Self>) -> Vec<Group<K, C, A>> {
+    pub(crate) fn take(&self) -> Taken<K, C, A> {
         #[allow(
             clippy::disallowed_methods,
             reason = "deadlines are of this process: nobody else's clock knows them"
         )]
         let now = Instant::now();
-        let taken = self.lock().take(now);
-        for reply in taken.expired {
-            reply.not_run(NotRun::Expired);
-        }
-        if taken.start {
-            self.start();
-        }
-        if taken.groups.is_empty() {
-            self.tell_if_idle();
-        }
-        taken.groups
+        self.lock().take(now)
     }
 
     pub(crate) fn finish(self: &Arc<Self>, keys: Vec<K>, put_off: Vec<Group<K, C, A>>) {

@@ -16,7 +16,8 @@ use crate::pending::NotRun;
 /// - a key has a lane if and only if commands wait for it or a batch has it;
 /// - `ready` holds, once each, the keys that no batch has and for which commands
 ///   wait;
-/// - `waiting` is the number of entries in all lanes.
+/// - `waiting` is the number of entries in all lanes;
+/// - numbers rise along a lane;
 pub(crate) struct Lanes<K, C, A> {
     limits: Limits,
     lanes: HashMap<K, Lane<C, A>>,
@@ -51,10 +52,11 @@ pub(crate) struct Submitted<K, A> {
 
 /// What a slot was given.
 pub(crate) struct Taken<K, C, A> {
-    /// Empty: there was nothing to do, and the slot is free again.
+    /// Empty if there was nothing to do. The slot is given out until `finish`
+    /// even then: `expired` is still to be answered.
     pub(crate) groups: Vec<Group<K, C, A>>,
     /// Their deadline passed while they waited.
-    pub(crate) expired: Vec<Reply<A>>,
+    pub(crate) expired: Vec<Entry<C, A>>,
     /// Whether another slot was taken for what is still waiting.
     pub(crate) start: bool,
 }
@@ -72,19 +74,27 @@ impl<K: Key, C, A> Lanes<K, C, A> {
         }
     }
 
+    /// Whether a command for this key may be submitted.
+    pub(crate) fn check(&self, key: &K) -> Result<(), NotRun> {
+        if self.closed {
+            return Err(NotRun::Closed);
+        }
+        let waiting_for_key = self.lanes.get(key).map_or(0, |lane| lane.entries.len());
+        if self.waiting >= self.limits.waiting_max.get()
+            || waiting_for_key >= self.limits.waiting_per_key_max.get()
+        {
+            return Err(NotRun::Full);
+        }
+        Ok(())
+    }
+
+    /// Queues a command, after a `check` under the same lock.
     pub(crate) fn submit(
         &mut self,
         key: K,
         command: C,
         deadline: Option<Instant>,
-    ) -> Result<Submitted<K, A>, NotRun> {
-        if self.closed {
-            return Err(NotRun::Closed);
-        }
-        if self.waiting >= self.limits.waiting_max.get() {
-            return Err(NotRun::Full);
-        }
-        let waiting_per_key_max = self.limits.waiting_per_key_max.get();
+    ) -> Submitted<K, A> {
         let number = self.next_number;
         let (reply, answer) = oneshot::channel();
         let entry = Entry {
@@ -94,7 +104,6 @@ impl<K: Key, C, A> Lanes<K, C, A> {
             number,
         };
         match self.lanes.get_mut(&key) {
-            Some(lane) if lane.entries.len() >= waiting_per_key_max => return Err(NotRun::Full),
             // Unless a batch has the key, it is in `ready` already.
             Some(lane) => lane.entries.push_back(entry),
             None => {
@@ -109,11 +118,11 @@ impl<K: Key, C, A> Lanes<K, C, A> {
         }
         self.next_number += 1;
         self.waiting += 1;
-        Ok(Submitted {
+        Submitted {
             place: Place { key, number },
             answer,
             start: self.take_slot(),
-        })
+        }
     }
 
     /// Takes a slot if there is something to do in it. More slots than ready
@@ -155,9 +164,6 @@ impl<K: Key, C, A> Lanes<K, C, A> {
             if alone {
                 break;
             }
-        }
-        if groups.is_empty() {
-            self.slots -= 1;
         }
         Taken {
             groups,
@@ -236,14 +242,19 @@ impl<K: Key, C, A> Lanes<K, C, A> {
 
 impl<C, A> Lane<C, A> {
     /// The first commands whose time has not passed, `room` at most.
-    fn take(&mut self, room: usize, now: Instant, expired: &mut Vec<Reply<A>>) -> Vec<Entry<C, A>> {
+    fn take(
+        &mut self,
+        room: usize,
+        now: Instant,
+        expired: &mut Vec<Entry<C, A>>,
+    ) -> Vec<Entry<C, A>> {
         let mut entries = Vec::with_capacity(room.min(self.entries.len()));
         while entries.len() < room {
             let Some(entry) = self.entries.pop_front() else {
                 break;
             };
             if entry.deadline.is_some_and(|deadline| deadline <= now) {
-                expired.push(entry.reply);
+                expired.push(entry);
             } else {
                 entries.push(entry);
             }
