@@ -185,6 +185,11 @@ impl<K: Key, C, A> Lanes<K, C, A> {
             for entry in group.entries.into_iter().rev() {
                 lane.entries.push_front(entry);
             }
+            // A key may come back in several groups, in whatever order. What is
+            // in order already costs one look at each.
+            lane.entries
+                .make_contiguous()
+                .sort_by_key(|entry| entry.number);
         }
         for key in keys {
             let Some(lane) = self.lanes.get_mut(&key) else {
