@@ -10,8 +10,13 @@ use crate::group_commit::Shared;
 use crate::limits::Key;
 use crate::pending::NotRun;
 
-/// Leave to run one batch. Dropping it gives the slot back; what was to run in
-/// it waits for the next submission to ask for a slot.
+/// Leave to run one batch. Dropping it gives the slot back, and nobody starts
+/// another in its place, because whoever drops one would drop that one too: what
+/// was to run in it waits until a submission, the end of another batch,
+/// [`close`](crate::GroupCommit::close) or
+/// [`drained`](crate::GroupCommit::drained) asks for a slot. Whoever cannot run
+/// anything right now takes the batch all the same and answers that.
+#[must_use = "what is waiting may go on waiting if the slot is dropped"]
 pub struct Slot<K: Key, C, A> {
     /// `None` once it was used.
     pub(crate) shared: Option<Arc<Shared<K, C, A>>>,
@@ -22,16 +27,24 @@ impl<K: Key, C, A> Slot<K, C, A> {
     /// the batch. `None` if others have done it.
     pub fn take(mut self) -> Option<Batch<K, C, A>> {
         let shared = self.shared.take()?;
-        let groups = shared.take();
-        if groups.is_empty() {
-            return None;
+        let taken = shared.take();
+        // From here on the batch exists, and its end gives everything back even
+        // if a command that is dropped panics, or what starts the next batch.
+        let batch = Batch {
+            end: BatchEnd {
+                keys: taken.groups.iter().map(|group| group.key.clone()).collect(),
+                put_off: Vec::new(),
+                shared,
+            },
+            groups: taken.groups,
+        };
+        if taken.start {
+            batch.end.shared.start();
         }
-        Some(Batch {
-            keys: groups.iter().map(|group| group.key.clone()).collect(),
-            groups,
-            put_off: Vec::new(),
-            shared,
-        })
+        for entry in taken.expired {
+            entry.reply.not_run(NotRun::Expired);
+        }
+        (!batch.groups.is_empty()).then_some(batch)
     }
 }
 
@@ -45,10 +58,19 @@ impl<K: Key, C, A> Drop for Slot<K, C, A> {
 
 /// Commands that run together. Dropping it, in a panic for instance, ends the
 /// batch: its keys and its slot are free, and whoever has no answer yet is told
-/// that it was lost.
+/// that it was lost. Hold it until the work is done: from then on the next batch
+/// may have the same keys.
 pub struct Batch<K: Key, C, A> {
-    keys: Vec<K>,
+    /// Before `end`, because fields are dropped in this order: those without an
+    /// answer were part of this batch.
     groups: Vec<Group<K, C, A>>,
+    end: BatchEnd<K, C, A>,
+}
+
+/// What is given back when a batch ends. It is a field with a drop of its own so
+/// that it happens even if a command that nobody answered panics when it goes.
+struct BatchEnd<K: Key, C, A> {
+    keys: Vec<K>,
     put_off: Vec<Group<K, C, A>>,
     shared: Arc<Shared<K, C, A>>,
 }
@@ -59,18 +81,20 @@ impl<K: Key, C, A> Batch<K, C, A> {
         std::mem::take(&mut self.groups)
     }
 
-    /// Leaves a key's commands for a later batch, in which the key is alone: as
-    /// if this batch had never had them. For a key that would make the others
-    /// wait.
+    /// Leaves a key's commands, all or some, for a later batch, in which the key
+    /// is alone: as if this batch had never had them. For a key that would make
+    /// the others wait. They wait ahead of those that came after them, whatever
+    /// the limits say. A group of another batch is not taken, its commands are
+    /// lost.
     pub fn put_off(&mut self, group: Group<K, C, A>) {
-        self.put_off.push(group);
+        if !group.entries.is_empty() && self.end.keys.contains(&group.key) {
+            self.end.put_off.push(group);
+        }
     }
 }
 
-impl<K: Key, C, A> Drop for Batch<K, C, A> {
+impl<K: Key, C, A> Drop for BatchEnd<K, C, A> {
     fn drop(&mut self) {
-        // Those without an answer go first: they were part of this batch.
-        self.groups.clear();
         let (keys, put_off) = (
             std::mem::take(&mut self.keys),
             std::mem::take(&mut self.put_off),
@@ -141,7 +165,7 @@ impl<K: Key, C, A> fmt::Debug for Slot<K, C, A> {
 impl<K: Key, C, A> fmt::Debug for Batch<K, C, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch")
-            .field("keys", &self.keys.len())
+            .field("keys", &self.end.keys.len())
             .finish_non_exhaustive()
     }
 }

@@ -7,12 +7,12 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use crate::batch::{Group, Slot};
-use crate::lanes::{Lanes, Place};
+use crate::lanes::{Lanes, Place, Taken};
 use crate::limits::{Key, Limits};
 use crate::pending::{NotRun, Pending};
 use crate::sync::{Mutex, MutexGuard};
 
-/// Starts a batch somewhere: on a task, on a thread, or at once.
+/// Starts a batch somewhere: on a task or on a thread.
 type Start<K, C, A> = Box<dyn Fn(Slot<K, C, A>) + Send + Sync>;
 
 /// Queues of commands by key, and the slots in which they run. See the
@@ -41,7 +41,13 @@ pub(crate) struct Shared<K: Key, C, A> {
 impl<K: Key, C, A> GroupCommit<K, C, A> {
     /// `start` is called, on the thread that submits a command or ends a batch,
     /// for each batch that may begin. It should return soon, having arranged that
-    /// [`Slot::take`] is called and what it gives is run.
+    /// [`Slot::take`] is called elsewhere and what it gives is run.
+    ///
+    /// `start` must not run the batch itself: the end of a batch starts the next
+    /// one, so that under load batch would nest in batch until the stack is full.
+    /// It must not panic, as it is called when a batch that panicked is dropped.
+    /// And it must not own a clone of what it is given to: neither would ever be
+    /// freed.
     pub fn new(limits: Limits, start: impl Fn(Slot<K, C, A>) + Send + Sync + 'static) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -64,7 +70,13 @@ impl<K: Key, C, A> GroupCommit<K, C, A> {
         command: C,
         deadline: Option<Instant>,
     ) -> Result<Pending<K, C, A>, NotRun> {
-        let submitted = self.shared.lock().submit(key, command, deadline)?;
+        let submitted = {
+            let mut lanes = self.shared.lock();
+            // Apart from `submit`, so that what is refused is dropped when the
+            // lock is free again: a command may do anything when it goes.
+            lanes.check(&key)?;
+            lanes.submit(key, command, deadline)
+        };
         if submitted.start {
             self.shared.start();
         }
@@ -77,7 +89,15 @@ impl<K: Key, C, A> GroupCommit<K, C, A> {
 
     /// Takes no more commands. Those that were taken run.
     pub fn close(&self) {
-        self.shared.lock().close();
+        let start = {
+            let mut lanes = self.shared.lock();
+            lanes.close();
+            // No submission will ask for the slot any more that somebody dropped.
+            lanes.take_slot()
+        };
+        if start {
+            self.shared.start();
+        }
     }
 
     /// Waits until nothing is waiting and nothing is under way.
@@ -87,8 +107,16 @@ impl<K: Key, C, A> GroupCommit<K, C, A> {
             let mut idle = std::pin::pin!(idle);
             // Before looking, so that an end in between is not missed.
             idle.as_mut().enable();
-            if self.shared.lock().is_idle() {
-                return;
+            let start = {
+                let mut lanes = self.shared.lock();
+                if lanes.is_idle() {
+                    return;
+                }
+                // For what a slot that was dropped has left behind.
+                lanes.take_slot()
+            };
+            if start {
+                self.shared.start();
             }
             idle.await;
         }
@@ -110,29 +138,19 @@ impl<K: Key, C, A> Shared<K, C, A> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(self: &Arc<Self>) {
+    pub(crate) fn start(self: &Arc<Self>) {
         (self.start)(Slot {
             shared: Some(self.clone()),
         });
     }
 
-    pub(crate) fn take(self: &Arc<Self>) -> Vec<Group<K, C, A>> {
+    pub(crate) fn take(&self) -> Taken<K, C, A> {
         #[allow(
             clippy::disallowed_methods,
             reason = "deadlines are of this process: nobody else's clock knows them"
         )]
         let now = Instant::now();
-        let taken = self.lock().take(now);
-        for reply in taken.expired {
-            reply.not_run(NotRun::Expired);
-        }
-        if taken.start {
-            self.start();
-        }
-        if taken.groups.is_empty() {
-            self.tell_if_idle();
-        }
-        taken.groups
+        self.lock().take(now)
     }
 
     pub(crate) fn finish(self: &Arc<Self>, keys: Vec<K>, put_off: Vec<Group<K, C, A>>) {

@@ -16,7 +16,10 @@ use crate::pending::NotRun;
 /// - a key has a lane if and only if commands wait for it or a batch has it;
 /// - `ready` holds, once each, the keys that no batch has and for which commands
 ///   wait;
-/// - `waiting` is the number of entries in all lanes.
+/// - `waiting` is the number of entries in all lanes;
+/// - numbers rise along a lane;
+/// - unless a slot was given back unused since, a slot is untaken or all slots
+///   are given out while `ready` holds something.
 pub(crate) struct Lanes<K, C, A> {
     limits: Limits,
     lanes: HashMap<K, Lane<C, A>>,
@@ -24,6 +27,8 @@ pub(crate) struct Lanes<K, C, A> {
     waiting: usize,
     /// Slots given out: batches under way or about to be taken.
     slots: usize,
+    /// Those of them that were not asked yet for what there is to do.
+    slots_untaken: usize,
     next_number: u64,
     closed: bool,
 }
@@ -51,10 +56,11 @@ pub(crate) struct Submitted<K, A> {
 
 /// What a slot was given.
 pub(crate) struct Taken<K, C, A> {
-    /// Empty: there was nothing to do, and the slot is free again.
+    /// Empty if there was nothing to do. The slot is given out until `finish`
+    /// even then: `expired` is still to be answered.
     pub(crate) groups: Vec<Group<K, C, A>>,
     /// Their deadline passed while they waited.
-    pub(crate) expired: Vec<Reply<A>>,
+    pub(crate) expired: Vec<Entry<C, A>>,
     /// Whether another slot was taken for what is still waiting.
     pub(crate) start: bool,
 }
@@ -67,24 +73,33 @@ impl<K: Key, C, A> Lanes<K, C, A> {
             ready: VecDeque::new(),
             waiting: 0,
             slots: 0,
+            slots_untaken: 0,
             next_number: 0,
             closed: false,
         }
     }
 
+    /// Whether a command for this key may be submitted.
+    pub(crate) fn check(&self, key: &K) -> Result<(), NotRun> {
+        if self.closed {
+            return Err(NotRun::Closed);
+        }
+        let waiting_for_key = self.lanes.get(key).map_or(0, |lane| lane.entries.len());
+        if self.waiting >= self.limits.waiting_max.get()
+            || waiting_for_key >= self.limits.waiting_per_key_max.get()
+        {
+            return Err(NotRun::Full);
+        }
+        Ok(())
+    }
+
+    /// Queues a command, after a `check` under the same lock.
     pub(crate) fn submit(
         &mut self,
         key: K,
         command: C,
         deadline: Option<Instant>,
-    ) -> Result<Submitted<K, A>, NotRun> {
-        if self.closed {
-            return Err(NotRun::Closed);
-        }
-        if self.waiting >= self.limits.waiting_max.get() {
-            return Err(NotRun::Full);
-        }
-        let waiting_per_key_max = self.limits.waiting_per_key_max.get();
+    ) -> Submitted<K, A> {
         let number = self.next_number;
         let (reply, answer) = oneshot::channel();
         let entry = Entry {
@@ -94,7 +109,6 @@ impl<K: Key, C, A> Lanes<K, C, A> {
             number,
         };
         match self.lanes.get_mut(&key) {
-            Some(lane) if lane.entries.len() >= waiting_per_key_max => return Err(NotRun::Full),
             // Unless a batch has the key, it is in `ready` already.
             Some(lane) => lane.entries.push_back(entry),
             None => {
@@ -109,23 +123,26 @@ impl<K: Key, C, A> Lanes<K, C, A> {
         }
         self.next_number += 1;
         self.waiting += 1;
-        Ok(Submitted {
+        Submitted {
             place: Place { key, number },
             answer,
             start: self.take_slot(),
-        })
+        }
     }
 
-    /// Takes a slot if there is something to do in it. More slots than ready
-    /// keys would find nothing, as those before them take all that they can.
-    fn take_slot(&mut self) -> bool {
-        let start = !self.ready.is_empty() && self.slots < self.limits.batches_max.get();
+    /// Takes a slot if there is something to do in it. More untaken slots than
+    /// ready keys would find nothing: each takes a key at least.
+    pub(crate) fn take_slot(&mut self) -> bool {
+        let start =
+            self.slots_untaken < self.ready.len() && self.slots < self.limits.batches_max.get();
         self.slots += usize::from(start);
+        self.slots_untaken += usize::from(start);
         start
     }
 
     /// Gives a slot its batch: commands of the keys that have waited longest.
     pub(crate) fn take(&mut self, now: Instant) -> Taken<K, C, A> {
+        self.slots_untaken -= 1;
         let mut groups = Vec::new();
         let mut expired = Vec::new();
         let mut room = self.limits.commands_per_batch_max.get();
@@ -156,9 +173,6 @@ impl<K: Key, C, A> Lanes<K, C, A> {
                 break;
             }
         }
-        if groups.is_empty() {
-            self.slots -= 1;
-        }
         Taken {
             groups,
             expired,
@@ -179,6 +193,11 @@ impl<K: Key, C, A> Lanes<K, C, A> {
             for entry in group.entries.into_iter().rev() {
                 lane.entries.push_front(entry);
             }
+            // A key may come back in several groups, in whatever order. What is
+            // in order already costs one look at each.
+            lane.entries
+                .make_contiguous()
+                .sort_by_key(|entry| entry.number);
         }
         for key in keys {
             let Some(lane) = self.lanes.get_mut(&key) else {
@@ -197,6 +216,7 @@ impl<K: Key, C, A> Lanes<K, C, A> {
 
     /// Takes a slot back that was not used.
     pub(crate) fn give_back_slot(&mut self) {
+        self.slots_untaken -= 1;
         self.slots -= 1;
     }
 
@@ -225,6 +245,25 @@ impl<K: Key, C, A> Lanes<K, C, A> {
         self.waiting == 0 && self.slots == 0
     }
 
+    /// Checks what is said of [`Lanes`], apart from slots that were given back.
+    #[cfg(test)]
+    pub(crate) fn assert_invariants(&self) {
+        let mut waiting = 0;
+        for (key, lane) in &self.lanes {
+            waiting += lane.entries.len();
+            assert!(lane.under_way || !lane.entries.is_empty(), "empty lane");
+            let in_order = lane.entries.iter().is_sorted_by_key(|entry| entry.number);
+            assert!(in_order, "numbers do not rise along a lane");
+            let turns = self.ready.iter().filter(|ready| *ready == key).count();
+            assert_eq!(turns, usize::from(!lane.under_way), "turns of a key");
+        }
+        assert_eq!(waiting, self.waiting, "waiting");
+        let with_lane = self.ready.iter().all(|key| self.lanes.contains_key(key));
+        assert!(with_lane, "a key is ready but nothing waits for it");
+        assert!(self.slots_untaken <= self.slots, "untaken slots");
+        assert!(self.slots <= self.limits.batches_max.get(), "slots");
+    }
+
     pub(crate) fn waiting(&self) -> usize {
         self.waiting
     }
@@ -236,14 +275,19 @@ impl<K: Key, C, A> Lanes<K, C, A> {
 
 impl<C, A> Lane<C, A> {
     /// The first commands whose time has not passed, `room` at most.
-    fn take(&mut self, room: usize, now: Instant, expired: &mut Vec<Reply<A>>) -> Vec<Entry<C, A>> {
+    fn take(
+        &mut self,
+        room: usize,
+        now: Instant,
+        expired: &mut Vec<Entry<C, A>>,
+    ) -> Vec<Entry<C, A>> {
         let mut entries = Vec::with_capacity(room.min(self.entries.len()));
         while entries.len() < room {
             let Some(entry) = self.entries.pop_front() else {
                 break;
             };
             if entry.deadline.is_some_and(|deadline| deadline <= now) {
-                expired.push(entry.reply);
+                expired.push(entry);
             } else {
                 entries.push(entry);
             }

@@ -4,7 +4,9 @@ use std::hash::Hash;
 use std::num::NonZeroUsize;
 
 /// What commands are told apart by. Commands of one key run one batch after the
-/// other, and every type that can be a key of a map can be one here.
+/// other, and every type that can be a key of a map can be one here. It is
+/// cloned, compared and dropped under the lock that all keys share, so that this
+/// should be cheap and must not panic.
 pub trait Key: Clone + Eq + Hash {}
 
 impl<K: Clone + Eq + Hash> Key for K {}
@@ -18,7 +20,8 @@ pub struct Limits {
     pub keys_per_batch_max: NonZeroUsize,
     /// Batches under way at the same time.
     pub batches_max: NonZeroUsize,
-    /// Commands that wait for one key, those under way left aside.
+    /// Commands that wait for one key, those under way left aside. Those that a
+    /// batch puts off come back whatever this says, and count.
     pub waiting_per_key_max: NonZeroUsize,
     /// Commands that wait in all, those under way left aside.
     pub waiting_max: NonZeroUsize,
