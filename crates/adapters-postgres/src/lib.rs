@@ -21,7 +21,7 @@ mod store;
 
 pub use connect::{ConnectError, PgSettings};
 pub use database::Database;
-pub use group_commit::Limits;
+pub use group_commit::{Limits, Load};
 pub use migrate::{MigrateError, Migrated, migrate, schema_is_current};
 pub use store::{
     PgArchive, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe,

@@ -14,18 +14,15 @@ use std::fmt;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use diesel_async::RunQueryDsl;
 use domain::model::{BookSeats, Booked, BookingId, Cancelled, EventId};
 use domain::ports::{BookError, BookingStore, CancelError, StoreError};
 use domain::rules::{SaleAnswer, SaleCommand};
 use futures::FutureExt;
-use group_commit::{GroupCommit, NotRun};
+use group_commit::{GroupCommit, Load, NotRun};
 
 use crate::Database;
 use crate::error::{defect, no_answer};
 use crate::shared_read::SharedRead;
-
-use self::facts::EventsOfBookings;
 
 /// Commands of one event, and the answer to each.
 type SaleQueue = GroupCommit<EventId, SaleCommand, Result<SaleAnswer, StoreError>>;
@@ -50,13 +47,7 @@ impl PgBookingStore {
             });
         });
         let events_of_bookings = SharedRead::new(database.clone(), |connection, booking_ids| {
-            async move {
-                let rows: Vec<(i64, i64)> =
-                    EventsOfBookings { booking_ids }.load(connection).await?;
-                let known = |(id, event_id)| Some((id, EventId::try_new(event_id).ok()?));
-                Ok(rows.into_iter().filter_map(known).collect())
-            }
-            .boxed()
+            facts::events_of(connection, booking_ids).boxed()
         });
         Self {
             database,
@@ -69,6 +60,11 @@ impl PgBookingStore {
     pub async fn drain(&self) {
         self.sales.close();
         self.sales.drained().await;
+    }
+
+    /// How many commands wait, and how many transactions are under way.
+    pub fn load(&self) -> Load {
+        self.sales.load()
     }
 
     /// Has a command decided in its turn. It runs even if nobody waits for it

@@ -151,6 +151,16 @@ pub(super) async fn read(
     })
 }
 
+/// The event of each booking that exists.
+pub(super) async fn events_of(
+    connection: &mut AsyncPgConnection,
+    booking_ids: Vec<i64>,
+) -> QueryResult<Vec<(i64, EventId)>> {
+    let rows: Vec<(i64, i64)> = EventsOfBookings { booking_ids }.load(connection).await?;
+    let known = |(id, event_id)| Some((id, EventId::try_new(event_id).ok()?));
+    Ok(rows.into_iter().filter_map(known).collect())
+}
+
 /// The users and bookings that are spoken of, each once.
 fn mentioned(commands: &[SaleCommand]) -> (Vec<i64>, Vec<i64>) {
     let (mut users, mut bookings) = (Vec::new(), Vec::new());
