@@ -76,11 +76,15 @@ impl<K: Key, C, A> Batch<K, C, A> {
         std::mem::take(&mut self.groups)
     }
 
-    /// Leaves a key's commands for a later batch, in which the key is alone: as
-    /// if this batch had never had them. For a key that would make the others
-    /// wait.
+    /// Leaves a key's commands, all or some, for a later batch, in which the key
+    /// is alone: as if this batch had never had them. For a key that would make
+    /// the others wait. They wait ahead of those that came after them, whatever
+    /// the limits say. A group of another batch is not taken, its commands are
+    /// lost.
     pub fn put_off(&mut self, group: Group<K, C, A>) {
-        self.end.put_off.push(group);
+        if !group.entries.is_empty() && self.end.keys.contains(&group.key) {
+            self.end.put_off.push(group);
+        }
     }
 }
 

@@ -182,9 +182,12 @@ impl<K: Key, C, A> Lanes<K, C, A> {
             };
             self.waiting += group.entries.len();
             lane.alone = true;
-            for entry in group.entries.into_iter().rev() {
-                lane.entries.push_front(entry);
-            }
+            // To the head by their numbers, as a key may come back in several
+            // groups. Sorting costs little more than one look at each.
+            lane.entries.extend(group.entries);
+            lane.entries
+                .make_contiguous()
+                .sort_by_key(|entry| entry.number);
         }
         for key in keys {
             let Some(lane) = self.lanes.get_mut(&key) else {

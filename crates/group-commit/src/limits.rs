@@ -18,7 +18,8 @@ pub struct Limits {
     pub keys_per_batch_max: NonZeroUsize,
     /// Batches under way at the same time.
     pub batches_max: NonZeroUsize,
-    /// Commands that wait for one key, those under way left aside.
+    /// Commands that wait for one key, those under way left aside. Those that a
+    /// batch puts off come back whatever this says, and count.
     pub waiting_per_key_max: NonZeroUsize,
     /// Commands that wait in all, those under way left aside.
     pub waiting_max: NonZeroUsize,
