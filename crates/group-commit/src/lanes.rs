@@ -18,6 +18,8 @@ use crate::pending::NotRun;
 ///   wait;
 /// - `waiting` is the number of entries in all lanes;
 /// - numbers rise along a lane;
+/// - unless a slot was given back unused since, a slot is untaken or all slots
+///   are given out while `ready` holds something.
 pub(crate) struct Lanes<K, C, A> {
     limits: Limits,
     lanes: HashMap<K, Lane<C, A>>,
@@ -25,6 +27,8 @@ pub(crate) struct Lanes<K, C, A> {
     waiting: usize,
     /// Slots given out: batches under way or about to be taken.
     slots: usize,
+    /// Those of them that were not asked yet for what there is to do.
+    slots_untaken: usize,
     next_number: u64,
     closed: bool,
 }
@@ -69,6 +73,7 @@ impl<K: Key, C, A> Lanes<K, C, A> {
             ready: VecDeque::new(),
             waiting: 0,
             slots: 0,
+            slots_untaken: 0,
             next_number: 0,
             closed: false,
         }
@@ -125,16 +130,19 @@ impl<K: Key, C, A> Lanes<K, C, A> {
         }
     }
 
-    /// Takes a slot if there is something to do in it. More slots than ready
-    /// keys would find nothing, as those before them take all that they can.
+    /// Takes a slot if there is something to do in it. More untaken slots than
+    /// ready keys would find nothing: each takes a key at least.
     fn take_slot(&mut self) -> bool {
-        let start = !self.ready.is_empty() && self.slots < self.limits.batches_max.get();
+        let start =
+            self.slots_untaken < self.ready.len() && self.slots < self.limits.batches_max.get();
         self.slots += usize::from(start);
+        self.slots_untaken += usize::from(start);
         start
     }
 
     /// Gives a slot its batch: commands of the keys that have waited longest.
     pub(crate) fn take(&mut self, now: Instant) -> Taken<K, C, A> {
+        self.slots_untaken -= 1;
         let mut groups = Vec::new();
         let mut expired = Vec::new();
         let mut room = self.limits.commands_per_batch_max.get();
@@ -206,6 +214,7 @@ impl<K: Key, C, A> Lanes<K, C, A> {
 
     /// Takes a slot back that was not used.
     pub(crate) fn give_back_slot(&mut self) {
+        self.slots_untaken -= 1;
         self.slots -= 1;
     }
 
