@@ -10,8 +10,13 @@ use crate::group_commit::Shared;
 use crate::limits::Key;
 use crate::pending::NotRun;
 
-/// Leave to run one batch. Dropping it gives the slot back; what was to run in
-/// it waits for the next submission to ask for a slot.
+/// Leave to run one batch. Dropping it gives the slot back, and nobody starts
+/// another in its place, because whoever drops one would drop that one too: what
+/// was to run in it waits until a submission, the end of another batch,
+/// [`close`](crate::GroupCommit::close) or
+/// [`drained`](crate::GroupCommit::drained) asks for a slot. Whoever cannot run
+/// anything right now takes the batch all the same and answers that.
+#[must_use = "what is waiting may go on waiting if the slot is dropped"]
 pub struct Slot<K: Key, C, A> {
     /// `None` once it was used.
     pub(crate) shared: Option<Arc<Shared<K, C, A>>>,

@@ -83,7 +83,15 @@ impl<K: Key, C, A> GroupCommit<K, C, A> {
 
     /// Takes no more commands. Those that were taken run.
     pub fn close(&self) {
-        self.shared.lock().close();
+        let start = {
+            let mut lanes = self.shared.lock();
+            lanes.close();
+            // No submission will ask for the slot any more that somebody dropped.
+            lanes.take_slot()
+        };
+        if start {
+            self.shared.start();
+        }
     }
 
     /// Waits until nothing is waiting and nothing is under way.
@@ -93,8 +101,16 @@ impl<K: Key, C, A> GroupCommit<K, C, A> {
             let mut idle = std::pin::pin!(idle);
             // Before looking, so that an end in between is not missed.
             idle.as_mut().enable();
-            if self.shared.lock().is_idle() {
-                return;
+            let start = {
+                let mut lanes = self.shared.lock();
+                if lanes.is_idle() {
+                    return;
+                }
+                // For what a slot that was dropped has left behind.
+                lanes.take_slot()
+            };
+            if start {
+                self.shared.start();
             }
             idle.await;
         }

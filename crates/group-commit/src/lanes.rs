@@ -132,7 +132,7 @@ impl<K: Key, C, A> Lanes<K, C, A> {
 
     /// Takes a slot if there is something to do in it. More untaken slots than
     /// ready keys would find nothing: each takes a key at least.
-    fn take_slot(&mut self) -> bool {
+    pub(crate) fn take_slot(&mut self) -> bool {
         let start =
             self.slots_untaken < self.ready.len() && self.slots < self.limits.batches_max.get();
         self.slots += usize::from(start);
