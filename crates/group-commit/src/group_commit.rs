@@ -12,7 +12,7 @@ use crate::limits::{Key, Limits};
 use crate::pending::{NotRun, Pending};
 use crate::sync::{Mutex, MutexGuard};
 
-/// Starts a batch somewhere: on a task, on a thread, or at once.
+/// Starts a batch somewhere: on a task or on a thread.
 type Start<K, C, A> = Box<dyn Fn(Slot<K, C, A>) + Send + Sync>;
 
 /// Queues of commands by key, and the slots in which they run. See the
@@ -41,7 +41,13 @@ pub(crate) struct Shared<K: Key, C, A> {
 impl<K: Key, C, A> GroupCommit<K, C, A> {
     /// `start` is called, on the thread that submits a command or ends a batch,
     /// for each batch that may begin. It should return soon, having arranged that
-    /// [`Slot::take`] is called and what it gives is run.
+    /// [`Slot::take`] is called elsewhere and what it gives is run.
+    ///
+    /// `start` must not run the batch itself: the end of a batch starts the next
+    /// one, so that under load batch would nest in batch until the stack is full.
+    /// It must not panic, as it is called when a batch that panicked is dropped.
+    /// And it must not own a clone of what it is given to: neither would ever be
+    /// freed.
     pub fn new(limits: Limits, start: impl Fn(Slot<K, C, A>) + Send + Sync + 'static) -> Self {
         Self {
             shared: Arc::new(Shared {

@@ -16,7 +16,7 @@
 //!
 //! This crate decides who runs when and with whom, and nothing else: it knows
 //! no database, spawns nothing and needs no runtime. Whoever makes a
-//! [`GroupCommit`] says how to start a batch, on a task, a thread or at once:
+//! [`GroupCommit`] says how to start a batch, on a task or on a thread:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -46,14 +46,36 @@
 //! # });
 //! ```
 //!
+//! # Batches on tokio
+//!
+//! `examples/shared_transaction.rs` is a whole program.
+//!
+//! - `start` spawns a task with a [`Handle`](https://docs.rs/tokio/latest/tokio/runtime/struct.Handle.html)
+//!   that was taken beforehand: commands may be submitted, and batches end, where
+//!   there is no runtime, and `tokio::spawn` panics there.
+//! - The task first gets what may take time, a connection for instance, and then
+//!   calls [`Slot::take`]: what arrives meanwhile is part of the batch. If there
+//!   is no connection it calls `take` all the same and answers that, because a
+//!   slot that is dropped leaves everybody waiting.
+//! - Answers go out after the commit. An answer that was sent before is a lie if
+//!   the commit fails.
+//! - The [`Batch`] lives until commit or rollback, and the groups in a variable
+//!   that is declared after it, so that a panic drops them first.
+//! - A caller's time limit is a deadline in [`GroupCommit::submit`] and a timer
+//!   around the [`Pending`]: when it rings, [`Pending::withdraw`] says whether the
+//!   command is out. If not, the answer is near.
+//! - At shutdown: [`GroupCommit::close`], then [`GroupCommit::drained`] with a
+//!   time limit, then the end of the runtime.
+//!
 //! # Promises
 //!
 //! - **Order.** Commands of one key are handed out in the order in which they
 //!   were submitted, and a key is part of at most one batch at a time.
 //! - **Known not to have run.** [`NotRun`] is said only of a command that no
-//!   batch ever got.
+//!   batch ever got, or that was put off by each that got it.
 //! - **Isolation.** A batch that panics answers [`NotDone::Lost`] to those of
 //!   its own commands that have no answer yet, and its keys and its slot go on.
+//!   What a batch that panics had put off before, a later one runs.
 //! - **Waiting is free to end.** A dropped [`Pending`] ends the wait; the command
 //!   still runs. [`Pending::withdraw`] takes it back if it has not begun.
 //! - **Draining.** After [`GroupCommit::close`] nothing new is taken, and
@@ -62,9 +84,15 @@
 //! # Inside
 //!
 //! `lanes` is the state machine: plain data, one lock around it, held for a few
-//! instructions and never while a batch runs. Its unit tests explore the
+//! instructions and never while a batch runs. No command is dropped and nobody is
+//! woken under it, as both may run anything. Its unit tests explore the
 //! interleavings of threads with shuttle, which needs the lock to be shuttle's:
-//! hence `sync`.
+//! hence `sync`. Others compare `lanes` with a model, operation by operation.
+//! Tests that use chance print a seed when they fail; `GROUP_COMMIT_SEED=<seed>`
+//! shows them the same operations again.
+//!
+//! How this compares with other crates that batch stands in
+//! `docs/adr/0007-own-group-commit.md`.
 
 mod batch;
 mod group_commit;

@@ -4,7 +4,9 @@ use std::hash::Hash;
 use std::num::NonZeroUsize;
 
 /// What commands are told apart by. Commands of one key run one batch after the
-/// other, and every type that can be a key of a map can be one here.
+/// other, and every type that can be a key of a map can be one here. It is
+/// cloned, compared and dropped under the lock that all keys share, so that this
+/// should be cheap and must not panic.
 pub trait Key: Clone + Eq + Hash {}
 
 impl<K: Clone + Eq + Hash> Key for K {}
