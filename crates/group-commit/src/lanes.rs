@@ -243,6 +243,25 @@ impl<K: Key, C, A> Lanes<K, C, A> {
         self.waiting == 0 && self.slots == 0
     }
 
+    /// Checks what is said of [`Lanes`], apart from slots that were given back.
+    #[cfg(test)]
+    pub(crate) fn assert_invariants(&self) {
+        let mut waiting = 0;
+        for (key, lane) in &self.lanes {
+            waiting += lane.entries.len();
+            assert!(lane.under_way || !lane.entries.is_empty(), "empty lane");
+            let in_order = lane.entries.iter().is_sorted_by_key(|entry| entry.number);
+            assert!(in_order, "numbers do not rise along a lane");
+            let turns = self.ready.iter().filter(|ready| *ready == key).count();
+            assert_eq!(turns, usize::from(!lane.under_way), "turns of a key");
+        }
+        assert_eq!(waiting, self.waiting, "waiting");
+        let with_lane = self.ready.iter().all(|key| self.lanes.contains_key(key));
+        assert!(with_lane, "a key is ready but nothing waits for it");
+        assert!(self.slots_untaken <= self.slots, "untaken slots");
+        assert!(self.slots <= self.limits.batches_max.get(), "slots");
+    }
+
     pub(crate) fn waiting(&self) -> usize {
         self.waiting
     }
