@@ -6,7 +6,6 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use futures::FutureExt;
-use futures::executor::block_on;
 use group_commit::{Group, GroupCommit, Limits, Load, NotDone, NotRun, Slot};
 
 const IDLE: Load = Load {
@@ -53,14 +52,14 @@ fn a_batch_ends_though_a_command_panics_as_it_is_dropped() {
     let batch = slots.try_recv().expect("a slot").take().expect("a batch");
     let ended = catch_unwind(AssertUnwindSafe(|| drop(batch)));
     assert!(ended.is_err(), "the command did not panic");
-    assert_eq!(block_on(panics), Err(NotDone::Lost));
-    assert_eq!(block_on(beside), Err(NotDone::Lost));
+    assert_eq!(panics.now_or_never(), Some(Err(NotDone::Lost)));
+    assert_eq!(beside.now_or_never(), Some(Err(NotDone::Lost)));
     assert_eq!(commands.load(), IDLE);
     // Key and slot are free.
     let next = commands.submit(0, OnDrop::nothing(), None).expect("room");
     let mut batch = slots.try_recv().expect("a slot").take().expect("a batch");
     batch.take_groups().remove(0).entries.remove(0).answer(());
-    assert_eq!(block_on(next), Ok(()));
+    assert_eq!(next.now_or_never(), Some(Ok(())));
 }
 
 #[test]
@@ -72,8 +71,8 @@ fn a_batch_ends_though_an_expired_command_panics_as_it_is_dropped() {
     let slot = slots.try_recv().expect("a slot");
     let taken = catch_unwind(AssertUnwindSafe(|| slot.take()));
     assert!(taken.is_err(), "the command did not panic");
-    assert_eq!(block_on(expired), Err(NotRun::Expired.into()));
-    assert_eq!(block_on(beside), Err(NotDone::Lost));
+    assert_eq!(expired.now_or_never(), Some(Err(NotRun::Expired.into())));
+    assert_eq!(beside.now_or_never(), Some(Err(NotDone::Lost)));
     assert_eq!(commands.load(), IDLE);
 }
 
@@ -98,7 +97,7 @@ fn a_batch_ends_though_the_next_one_cannot_be_started() {
     let batch = slots.try_recv().expect("a slot").take().expect("a batch");
     let next = slots.try_recv().expect("a slot for what is left").take();
     drop(batch);
-    assert_eq!(block_on(first), Err(NotDone::Lost));
+    assert_eq!(first.now_or_never(), Some(Err(NotDone::Lost)));
     drop(next.expect("a batch"));
     assert_eq!(commands.load(), IDLE);
 }
@@ -121,10 +120,12 @@ fn a_command_that_is_dropped_may_ask_for_the_load() {
     drop(slots.try_recv().expect("a slot").take().expect("a batch"));
     commands.close();
     assert!(commands.submit(0, nosy(), None).is_err(), "it is closed");
-    assert_eq!(told.try_iter().count(), 4);
-    assert_eq!(block_on(withdrawn), Err(NotRun::Expired.into()));
-    assert_eq!(block_on(expired), Err(NotRun::Expired.into()));
-    assert_eq!(block_on(lost), Err(NotDone::Lost));
+    // Each before its batch, or the slot of it, counted as over.
+    let batches: Vec<usize> = told.try_iter().map(|load: Load| load.batches).collect();
+    assert_eq!(batches, [1, 1, 1, 0]);
+    assert_eq!(withdrawn.now_or_never(), Some(Err(NotRun::Expired.into())));
+    assert_eq!(expired.now_or_never(), Some(Err(NotRun::Expired.into())));
+    assert_eq!(lost.now_or_never(), Some(Err(NotDone::Lost)));
 }
 
 #[test]
@@ -132,15 +133,17 @@ fn a_group_of_another_batch_cannot_be_put_off() {
     let (commands, slots) = bench();
     let pending = commands.submit(0, 0, None).expect("room");
     let mut batch = slots.try_recv().expect("a slot").take().expect("a batch");
+    let of_other_key = commands.submit(1, 1, None).expect("room");
     let entries = batch.take_groups().remove(0).entries;
     batch.put_off(Group { key: 1, entries });
-    let empty = Group {
-        key: 0,
-        entries: Vec::new(),
-    };
-    batch.put_off(empty);
     drop(batch);
-    assert_eq!(block_on(pending), Err(NotDone::Lost));
+    assert_eq!(pending.now_or_never(), Some(Err(NotDone::Lost)));
+    let mut batch = slots.try_recv().expect("a slot").take().expect("a batch");
+    let entries = batch.take_groups().remove(0).entries;
+    let ran: Vec<i32> = entries.iter().map(|entry| *entry.command()).collect();
+    assert_eq!(ran, [1]);
+    drop((entries, batch));
+    assert_eq!(of_other_key.now_or_never(), Some(Err(NotDone::Lost)));
     assert_eq!(commands.load(), IDLE);
 }
 
@@ -149,10 +152,22 @@ fn the_end_comes_though_every_slot_is_dropped_where_it_begins() {
     let commands = GroupCommit::new(Limits::default(), |slot: Slot<u8, u32, ()>| drop(slot));
     let pending = commands.submit(0, 0, None).expect("room");
     commands.close();
-    assert!(commands.drained().now_or_never().is_none(), "0 is left");
+    let mut drained = Box::pin(commands.drained());
+    assert!(drained.as_mut().now_or_never().is_none(), "0 is left");
     assert!(pending.withdraw());
-    assert!(commands.drained().now_or_never().is_some());
+    assert!(drained.now_or_never().is_some(), "nothing is left");
     assert_eq!(commands.load(), IDLE);
+}
+
+#[test]
+fn the_end_comes_when_the_last_slot_is_dropped() {
+    let (commands, slots) = bench();
+    let pending = commands.submit(0, 0, None).expect("room");
+    assert!(pending.withdraw());
+    let mut drained = Box::pin(commands.drained());
+    assert!(drained.as_mut().now_or_never().is_none(), "a slot is out");
+    drop(slots.try_recv().expect("a slot"));
+    assert!(drained.now_or_never().is_some(), "nothing is left");
 }
 
 #[test]
@@ -163,6 +178,6 @@ fn a_burst_for_one_key_asks_for_one_slot() {
     assert!(slots.try_recv().is_err(), "a slot that would find nothing");
     drop(slot.take().expect("a batch"));
     for pending in pending {
-        assert_eq!(block_on(pending), Err(NotDone::Lost));
+        assert_eq!(pending.now_or_never(), Some(Err(NotDone::Lost)));
     }
 }
