@@ -140,7 +140,7 @@ async fn all<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
         .collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_that_wait_for_one_event_share_the_next_transaction() {
     let shop = Shop::open(1, 50).await;
     let holder = shop.hold(1).await;
@@ -166,7 +166,7 @@ async fn commands_that_wait_for_one_event_share_the_next_transaction() {
     shop.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_is_held_up_holds_up_no_other() {
     let shop = Shop::open(8, 5).await;
     let holder = shop.hold(3).await;
@@ -183,7 +183,7 @@ async fn an_event_that_is_held_up_holds_up_no_other() {
     shop.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_cannot_be_served_fails_alone() {
     let shop = Shop::open(4, 10).await;
     // No value of the model: whoever wants seats of it meets a defect.
@@ -217,7 +217,7 @@ async fn a_command_that_cannot_be_served_fails_alone() {
     shop.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_in_one_batch_for_two_events_makes_one_booking() {
     let shop = Shop::open(2, 10).await;
     let tasks = (0..20).map(|n| shop.book(keyed(1, n % 2 + 1, "k")));
@@ -231,7 +231,7 @@ async fn a_key_in_one_batch_for_two_events_makes_one_booking() {
     shop.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_commands_leave_no_key_behind() {
     let shop = Shop::open(2, 3).await;
     let two = |user, key: &str| BookSeats {
@@ -268,7 +268,7 @@ async fn refused_commands_leave_no_key_behind() {
     shop.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_whose_first_command_was_refused_says_what_was_sold_under_it() {
     let shop = Shop::open(1, 1).await;
     let holder = shop.hold(1).await;
@@ -311,7 +311,7 @@ async fn a_key_whose_first_command_was_refused_says_what_was_sold_under_it() {
     shop.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cancellations_and_bookings_of_one_batch_follow_their_order() {
     let shop = Shop::open(1, 2).await;
     let first = shop
@@ -356,7 +356,7 @@ async fn cancellations_and_bookings_of_one_batch_follow_their_order() {
     shop.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_refuses_at_once_and_the_rest_is_served() {
     let three = NonZeroUsize::new(3).expect("not zero");
     let shop = Shop::open_with(1, 50, |settings| {
@@ -382,7 +382,7 @@ async fn a_full_queue_refuses_at_once_and_the_rest_is_served() {
     shop.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_waits_too_long_never_runs() {
     let shop = Shop::open_with(1, 50, |settings| {
         settings.acquire_timeout = Duration::from_millis(300);
@@ -401,7 +401,7 @@ async fn a_command_that_waits_too_long_never_runs() {
     shop.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_whose_callers_went_away_run_all_the_same() {
     let shop = Shop::open(1, 50).await;
     let holder = shop.hold(1).await;
@@ -420,7 +420,7 @@ async fn commands_whose_callers_went_away_run_all_the_same() {
     shop.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_for_an_event_gets_no_older_answer_than_a_query_of_their_own_gives() {
     let shop = Shop::open(2, 1_000).await;
     for round in 0..50_u32 {

@@ -5,7 +5,7 @@ mod batches;
 mod support;
 
 use adapters_postgres::{
-    Database, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe,
+    PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe,
     PgSalesReports, PgUserStore,
 };
 use domain::ports::{
