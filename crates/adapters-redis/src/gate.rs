@@ -2,16 +2,20 @@
 //! they wait for it and when they go around it is in `link`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use deadpool_redis::redis;
+use deadpool_redis::Connection;
+use deadpool_redis::redis::{self, RedisResult};
 use domain::model::{EventId, EventSeats, ReservationId, SeatCount};
 use domain::ports::{
     GateAnswer, GateError, GateGeneration, GateReading, Probe, ProbeError, SeatGate,
 };
 
-use crate::link::{Link, LinkError};
-use crate::scripts::{Call, Scripts, gate_answer};
+use crate::commands::{GateCommand, Outcome};
+use crate::lane::Lane;
+use crate::link::Link;
+use crate::scripts::Scripts;
 use crate::settings::{ConnectError, GateSettings};
 
 /// A seat gate that all processes share, on Redis 7 or newer.
@@ -31,11 +35,21 @@ use crate::settings::{ConnectError, GateSettings};
 /// them are over, read. So that of a deleted event leaves even if
 /// [`close`](SeatGate::close) never arrived.
 ///
-/// Connections live in the runtime that first used them: use the gate on one
-/// multi-thread runtime that lasts as long as the program.
+/// Commands that come at the same time share a round trip: what is asked while
+/// a batch is under way is the next one. Each waits for the batch before its
+/// own at most for [`GateSettings::response_timeout`], and for its own as long
+/// again ([`GateSettings::connect_timeout`] more if it has to connect).
+///
+/// Batches run on the runtime in which the gate was made, or else on the one
+/// from which it was first asked. That one must last as long as the gate: make
+/// it on the program's main runtime, and ask it from any.
+/// [`read`](SeatGate::read), [`raise`](SeatGate::raise),
+/// [`rebuild`](SeatGate::rebuild) and [`check`](Probe::check) use connections
+/// that live in the runtime which first used them: call them on the main one.
 pub struct RedisSeatGate {
-    link: Link,
-    scripts: Scripts,
+    link: Arc<Link>,
+    scripts: Arc<Scripts>,
+    lane: Lane,
     settings: GateSettings,
 }
 
@@ -46,28 +60,40 @@ impl RedisSeatGate {
     /// # Errors
     /// The URL is not one of Redis or asks for TLS, or a setting cannot work.
     pub fn try_new(url: &str, settings: GateSettings) -> Result<Self, ConnectError> {
+        let link = Arc::new(Link::try_new(url, &settings)?);
+        let scripts = Arc::new(Scripts::new());
         Ok(Self {
-            link: Link::try_new(url, &settings)?,
-            scripts: Scripts::new(),
+            lane: Lane::new(Arc::clone(&link), Arc::clone(&scripts), &settings),
+            link,
+            scripts,
             settings,
         })
     }
 
-    /// Makes a call whose answer nobody needs. The link logs a failure.
-    async fn tell(&self, call: Call<'_>) {
-        let told = self
-            .link
-            .ask(|mut redis| async move { call.run::<()>(&mut redis).await })
-            .await;
-        if let Err(error) = told {
+    /// Waits until everything that this gate was told is done, settling above
+    /// all, and takes nothing any more. For the end of the program.
+    pub async fn drain(&self) {
+        self.lane.drain().await;
+    }
+
+    /// Asks for something whose answer nobody needs, and waits until it is done.
+    async fn ask_for(&self, command: GateCommand) {
+        if let Err(error) = self.lane.ask(command).await {
             tracing::debug!(%error, "the seat gate was not told");
         }
     }
 
-    async fn try_take(&self, call: Call<'_>) -> Result<GateAnswer, LinkError> {
-        self.link
-            .ask(|mut redis| async move { gate_answer(call.run(&mut redis).await?) })
-            .await
+    /// Asks once everything that this gate was told before is done, so that the
+    /// answer shows it.
+    async fn insist<T, F>(&self, work: impl FnOnce(Connection) -> F) -> Result<T, GateError>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let asked = match self.lane.catch_up().await {
+            Ok(()) => self.link.insist(work).await,
+            Err(error) => Err(error),
+        };
+        asked.map_err(|error| GateError(error.into()))
     }
 }
 
@@ -79,51 +105,63 @@ impl SeatGate for RedisSeatGate {
         reservation: ReservationId,
         seats: SeatCount,
     ) -> GateAnswer {
-        let lease_ttl = self.settings.lease_ttl;
-        self.try_take(self.scripts.take(event_id, reservation, seats, lease_ttl))
-            .await
-            .unwrap_or_else(|error| {
+        let take = GateCommand::Take {
+            event_id,
+            reservation,
+            seats,
+        };
+        match self.lane.ask(take).await {
+            Ok(Outcome::Taken(answer)) => answer,
+            Ok(Outcome::Done | Outcome::Failed) => GateAnswer::Unknown,
+            Err(error) => {
                 tracing::debug!(%error, %event_id, "the seat gate was not asked");
                 GateAnswer::Unknown
-            })
+            }
+        }
     }
 
     async fn settle(&self, event_id: EventId, reservation: ReservationId) {
-        self.tell(self.scripts.settle(event_id, reservation)).await;
+        let settle = GateCommand::Settle {
+            event_id,
+            reservation,
+        };
+        if let Err(error) = self.lane.tell(settle) {
+            tracing::debug!(%error, %event_id, "a lease is left to run out");
+        }
     }
 
     async fn release(&self, event_id: EventId, reservation: ReservationId) {
-        self.tell(self.scripts.release(event_id, reservation)).await;
+        self.ask_for(GateCommand::Release {
+            event_id,
+            reservation,
+        })
+        .await;
     }
 
     async fn adjust(&self, event_id: EventId, seats: i64) {
-        self.tell(self.scripts.adjust(event_id, seats)).await;
+        self.ask_for(GateCommand::Adjust { event_id, seats }).await;
     }
 
     async fn open(&self, event: EventSeats) {
-        self.tell(self.scripts.open(event)).await;
+        self.ask_for(GateCommand::Open(event)).await;
     }
 
     async fn close(&self, event_id: EventId) {
-        self.tell(self.scripts.close(event_id)).await;
+        self.ask_for(GateCommand::Close(event_id)).await;
     }
 
     async fn read(&self, event_ids: &[EventId]) -> Result<Vec<GateReading>, GateError> {
         if event_ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.link
-            .insist(|redis| self.scripts.read(event_ids, redis))
+        self.insist(|redis| self.scripts.read(event_ids, redis))
             .await
-            .map_err(|error| GateError(error.into()))
     }
 
     async fn raise(&self, event: EventSeats) -> Result<bool, GateError> {
         let call = self.scripts.raise(event);
-        self.link
-            .insist(|mut redis| async move { call.run(&mut redis).await })
+        self.insist(|mut redis| async move { call.run(&mut redis).await })
             .await
-            .map_err(|error| GateError(error.into()))
     }
 
     async fn rebuild(
@@ -132,10 +170,8 @@ impl SeatGate for RedisSeatGate {
         generation: GateGeneration,
     ) -> Result<bool, GateError> {
         let call = self.scripts.rebuild(event, generation);
-        self.link
-            .insist(|mut redis| async move { call.run(&mut redis).await })
+        self.insist(|mut redis| async move { call.run(&mut redis).await })
             .await
-            .map_err(|error| GateError(error.into()))
     }
 }
 

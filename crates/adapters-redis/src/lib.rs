@@ -1,20 +1,25 @@
 //! Utsavam on Redis: the seat gate.
 //!
-//! [`RedisSeatGate`] implements [`domain::ports::SeatGate`] with one Lua script
-//! per method, and [`domain::ports::Probe`]. Redis holds nothing that must
+//! [`RedisSeatGate`] implements [`domain::ports::SeatGate`] with Lua scripts, and
+//! [`domain::ports::Probe`]. What many ask at the same time goes in one round
+//! trip. Redis holds nothing that must
 //! survive: whenever it is away, slow, flushed or wrong, the gate answers
 //! "unknown" within a bounded time and the store decides alone.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `gate` | the port's methods |
+//! | `lane` | the queue: who waits, who goes together, who is told what |
+//! | `commands` | a batch as calls of one script, and its answers |
 //! | `scripts` | the Lua of `src/lua`, its keys, arguments and answers |
 //! | `link` | the way to Redis: connections, limits on waiting, going around |
 //! | `breaker` | when Redis is gone around and who tries it again |
 //! | `settings` | what an operator may choose |
 
 mod breaker;
+mod commands;
 mod gate;
+mod lane;
 mod link;
 mod scripts;
 mod settings;

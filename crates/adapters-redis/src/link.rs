@@ -3,10 +3,12 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo, RedisError, RedisResult,
+    self, AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo, RedisError, RedisResult,
 };
 use deadpool_redis::{Connection, Manager, Pool, PoolError};
 use tokio::sync::Semaphore;
@@ -21,9 +23,15 @@ pub(crate) enum LinkError {
     /// It failed less than a cool-down ago.
     #[error("redis failed a moment ago and is gone around")]
     GoneAround,
-    /// All connections are in use.
-    #[error("no connection to redis was free within {0:?}")]
+    /// All connections, or the batches, are taken by others.
+    #[error("no turn at redis came within {0:?}")]
     Crowded(Duration),
+    /// As many commands wait as may.
+    #[error("too much waits for redis")]
+    Full,
+    /// What was to ask it ended before it did.
+    #[error("nobody knows whether redis was asked")]
+    Lost,
     /// It took too long.
     #[error("redis did not answer within {0:?}")]
     Silent(Duration),
@@ -40,24 +48,38 @@ impl LinkError {
     /// command with an error is there, and may answer the next one better.
     fn is_loss(&self) -> bool {
         match self {
-            Self::GoneAround | Self::Crowded(_) => false,
+            Self::GoneAround | Self::Crowded(_) | Self::Full | Self::Lost => false,
             Self::Silent(_) | Self::Connect(_) => true,
             Self::Command(error) => error.is_io_error() || error.is_unrecoverable_error(),
         }
     }
 }
 
-/// Connections to one Redis.
+/// How long the shared connection may rest and still be used without looking
+/// whether it is there: then a load of any size costs no extra round trips, and
+/// a connection that was ended while nobody used it is not met by a command.
+const UNCHECKED_FOR: Duration = Duration::from_millis(100);
+
+/// Connections to one Redis: one that batches share, and a pool for the rest.
 pub(crate) struct Link {
     /// Where it is, without credentials.
     address: String,
     pool: Pool,
-    /// One permit per connection. Callers queue here and not in the pool, so
+    /// Out of the pool for good, because a checkout costs a round trip more.
+    /// Nobody has it while it is used: batches follow one another.
+    shared: Mutex<Option<Shared>>,
+    /// One permit per connection of the pool. Callers queue here and not in the pool, so
     /// that the queue hears at once when Redis is lost.
     permits: Semaphore,
     response_timeout: Duration,
     connect_timeout: Duration,
     breaker: CircuitBreaker,
+}
+
+/// The connection of batches.
+struct Shared {
+    connection: MultiplexedConnection,
+    used_at: Instant,
 }
 
 impl Link {
@@ -71,17 +93,71 @@ impl Link {
             .set_response_timeout(Some(settings.response_timeout));
         let manager = Manager::new_with_config(info, config).map_err(|_| ConnectError::Url)?;
         let pool = Pool::builder(manager)
-            .max_size(settings.pool_size)
+            // Room for the shared connection, which is made here and leaves.
+            .max_size(settings.pool_size + 1)
             .build()
             .expect("only timeouts of the pool's own need a runtime, and it has none");
         Ok(Self {
             address,
             pool,
+            shared: Mutex::new(None),
             permits: Semaphore::new(settings.pool_size),
             response_timeout: settings.response_timeout,
             connect_timeout: settings.connect_timeout,
             breaker: CircuitBreaker::new(settings.cool_down, Instant::now()),
         })
+    }
+
+    /// Leave to ask Redis; `None` while it is being gone around.
+    pub(crate) fn admit(&self, now: Instant) -> Option<Pass> {
+        self.breaker.admit(now)
+    }
+
+    /// Asks Redis over the connection that batches share. For one batch at a
+    /// time, with the best leave of those in it.
+    pub(crate) async fn share<T>(
+        &self,
+        pass: Pass,
+        work: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
+    ) -> Result<T, LinkError> {
+        let shared = self.shared().take();
+        let time_limit = match shared {
+            Some(_) => self.response_timeout,
+            None => self.time_limit(),
+        };
+        let attempt = async {
+            let mut connection = self.connect_shared(shared).await?;
+            let outcome = work(&mut connection).await.map_err(LinkError::Command);
+            if !outcome.as_ref().is_err_and(LinkError::is_loss) {
+                *self.shared() = Some(Shared {
+                    connection,
+                    used_at: Instant::now(),
+                });
+            }
+            outcome
+        };
+        self.bounded(pass, time_limit, attempt).await
+    }
+
+    /// The connection as it was left, if that was a moment ago; else one that
+    /// is known to be there.
+    async fn connect_shared(
+        &self,
+        shared: Option<Shared>,
+    ) -> Result<MultiplexedConnection, LinkError> {
+        if let Some(mut shared) = shared {
+            let rested = Instant::now().saturating_duration_since(shared.used_at);
+            let ping = redis::cmd("PING");
+            if rested < UNCHECKED_FOR || ping.exec_async(&mut shared.connection).await.is_ok() {
+                return Ok(shared.connection);
+            }
+        }
+        let connection = self.pool.get().await.map_err(LinkError::Connect)?;
+        Ok(Connection::take(connection))
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Option<Shared>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks Redis, unless it is being gone around. For calls that somebody
@@ -132,11 +208,22 @@ impl Link {
         let _permit = timeout(self.response_timeout, self.permits.acquire())
             .await
             .map_err(|_| LinkError::Crowded(self.response_timeout))?;
+        self.bounded(pass, self.time_limit(), self.attempt(work))
+            .await
+    }
+
+    /// Goes on for so long at most, and not at all if Redis was lost since leave
+    /// was given. Takes note of how it goes.
+    async fn bounded<T>(
+        &self,
+        pass: Pass,
+        time_limit: Duration,
+        attempt: impl Future<Output = Result<T, LinkError>>,
+    ) -> Result<T, LinkError> {
         if pass == Pass::Ordinary && self.breaker.is_open() {
             return Err(LinkError::GoneAround);
         }
-        let time_limit = self.time_limit();
-        let outcome = timeout(time_limit, self.attempt(work))
+        let outcome = timeout(time_limit, attempt)
             .await
             .unwrap_or(Err(LinkError::Silent(time_limit)));
         match &outcome {
@@ -175,6 +262,7 @@ impl Link {
         // Whoever tries next shall meet a new connection, not check old ones
         // one by one, each for as long as an answer may take.
         self.pool.retain(|_, _| false);
+        *self.shared() = None;
         if self.breaker.failed(Instant::now()) {
             tracing::warn!(
                 redis = %self.address,

@@ -1,15 +1,14 @@
 //! The Lua of `src/lua`: which keys and arguments each script gets and what its
 //! answer means. How the scripts work is written beside their code.
 
-use std::time::Duration;
-
 use deadpool_redis::Connection;
+use deadpool_redis::redis::aio::ConnectionLike;
 use deadpool_redis::redis::{
-    self, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind,
-    ToRedisArgs,
+    self, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, RedisWrite,
+    ServerErrorKind, ToRedisArgs, Value,
 };
-use domain::model::{EventId, EventSeats, ReservationId, SeatCount};
-use domain::ports::{GateAnswer, GateGeneration, GateReading};
+use domain::model::{EventId, EventSeats};
+use domain::ports::{GateGeneration, GateReading};
 
 /// A script with the hash by which Redis knows it once it has seen it.
 struct Script {
@@ -30,12 +29,7 @@ macro_rules! script {
 /// All scripts. Redis gets to know each of them when it first needs it, and
 /// again after a restart or `SCRIPT FLUSH`.
 pub(crate) struct Scripts {
-    take: Script,
-    settle: Script,
-    release: Script,
-    adjust: Script,
-    open: Script,
-    close: Script,
+    batch: Script,
     read: Script,
     raise: Script,
     rebuild: Script,
@@ -44,52 +38,41 @@ pub(crate) struct Scripts {
 impl Scripts {
     pub(crate) fn new() -> Self {
         Self {
-            take: script!("take"),
-            settle: script!("settle"),
-            release: script!("release"),
-            adjust: script!("adjust"),
-            open: script!("open"),
-            close: script!("close"),
+            batch: script!("batch"),
             read: script!("read"),
             raise: script!("raise"),
             rebuild: script!("rebuild"),
         }
     }
 
-    pub(crate) fn take(
+    /// A call of `batch.lua` that asks nothing yet: the words of its commands
+    /// are to follow.
+    pub(crate) fn batch(&self, event_id: EventId, lease_ttl_ms: u64) -> Cmd {
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(&self.batch.hash).arg(KEYS_COUNT);
+        write_keys(&mut call, event_id);
+        call.arg(lease_ttl_ms);
+        call
+    }
+
+    /// Calls `batch.lua` after Redis forgot it. As a transaction, so that it is
+    /// not forgotten in between.
+    pub(crate) async fn teach_and_run(
         &self,
-        event_id: EventId,
-        reservation: ReservationId,
-        seats: SeatCount,
-        lease_ttl: Duration,
-    ) -> Call<'_> {
-        self.take
-            .on(event_id)
-            .with(reservation.to_string())
-            .with(seats.get())
-            .with(u64::try_from(lease_ttl.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    pub(crate) fn settle(&self, event_id: EventId, reservation: ReservationId) -> Call<'_> {
-        self.settle.on(event_id).with(reservation.to_string())
-    }
-
-    pub(crate) fn release(&self, event_id: EventId, reservation: ReservationId) -> Call<'_> {
-        self.release.on(event_id).with(reservation.to_string())
-    }
-
-    pub(crate) fn adjust(&self, event_id: EventId, seats: i64) -> Call<'_> {
-        self.adjust.on(event_id).with(seats)
-    }
-
-    pub(crate) fn open(&self, event: EventSeats) -> Call<'_> {
-        self.open
-            .on(event.event_id)
-            .with(event.seats_available.get())
-    }
-
-    pub(crate) fn close(&self, event_id: EventId) -> Call<'_> {
-        self.close.on(event_id)
+        calls: impl IntoIterator<Item = Cmd>,
+        redis: &mut impl ConnectionLike,
+    ) -> RedisResult<Vec<Value>> {
+        let mut lesson = Pipeline::new();
+        lesson.atomic().ignore_errors();
+        lesson
+            .cmd("SCRIPT")
+            .arg("LOAD")
+            .arg(self.batch.source)
+            .ignore();
+        for call in calls {
+            lesson.add_command(call);
+        }
+        lesson.query_async(redis).await
     }
 
     pub(crate) fn raise(&self, event: EventSeats) -> Call<'_> {
@@ -121,7 +104,7 @@ impl Scripts {
         let answers = match questions.query_async(&mut connection).await {
             // All are asked again, because reading can be repeated. As a
             // transaction, so that the script is not forgotten in between.
-            Err(error) if is_unknown_script(&error) => {
+            Err(error) if is_no_script(&error) => {
                 let mut lesson = Pipeline::with_capacity(event_ids.len() + 1);
                 lesson.atomic();
                 lesson
@@ -149,7 +132,7 @@ impl Script {
     fn on(&self, event_id: EventId) -> Call<'_> {
         Call {
             script: self,
-            keys: keys(event_id),
+            event_id,
             arguments: Vec::new(),
         }
     }
@@ -158,7 +141,7 @@ impl Script {
 /// One call of a script, on the keys of one event.
 pub(crate) struct Call<'a> {
     script: &'a Script,
-    keys: [String; 4],
+    event_id: EventId,
     arguments: Vec<Vec<u8>>,
 }
 
@@ -178,7 +161,7 @@ impl Call<'_> {
             // Nothing was run, so even a script that must not be repeated is
             // sent again. With its source, rather than loading it first: it
             // may be forgotten between loading and running.
-            Err(error) if is_unknown_script(&error) => {
+            Err(error) if is_no_script(&error) => {
                 self.command("EVAL", self.script.source)
                     .query_async(connection)
                     .await
@@ -193,30 +176,20 @@ impl Call<'_> {
 
     fn command(&self, verb: &str, script: &str) -> Cmd {
         let mut command = redis::cmd(verb);
-        command
-            .arg(script)
-            .arg(self.keys.len())
-            .arg(&self.keys[..])
-            .arg(&self.arguments[..]);
+        command.arg(script).arg(KEYS_COUNT);
+        write_keys(&mut command, self.event_id);
+        command.arg(&self.arguments[..]);
         command
     }
 }
 
-fn is_unknown_script(error: &RedisError) -> bool {
+fn is_no_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
-/// What `take.lua` answers: a word, and how many tokens are left.
-pub(crate) fn gate_answer((word, tokens_left): (String, i64)) -> RedisResult<GateAnswer> {
-    match word.as_str() {
-        "granted" => Ok(GateAnswer::Granted),
-        "refused" => Ok(GateAnswer::Refused { tokens_left }),
-        "unknown" => Ok(GateAnswer::Unknown),
-        _ => Err(RedisError::from((
-            ErrorKind::UnexpectedReturnType,
-            "take.lua answers granted, refused or unknown",
-        ))),
-    }
+/// Whether a call was not run because Redis does not know its script.
+pub(crate) fn is_unknown_script(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
 }
 
 /// What `read.lua` answers for each event: tokens, leases, seats leased,
@@ -233,35 +206,37 @@ fn readings(answers: Vec<(Option<i64>, u64, i64, u64)>) -> Vec<GateReading> {
         .collect()
 }
 
-/// The keys of an event, in the order of `prelude.lua`. Operators know the
-/// first one; the braces put the others into its slot of a cluster.
-fn keys(event_id: EventId) -> [String; 4] {
-    let bucket = format!("event:{event_id}:tokens");
-    let [leases, leased_seats, generation] =
-        ["leases", "leased_seats", "generation"].map(|part| format!("{{{bucket}}}:{part}"));
-    [bucket, leases, leased_seats, generation]
+const KEYS_COUNT: usize = 4;
+
+/// Writes the keys of an event, in the order of `prelude.lua`. Operators know
+/// the first one; the braces put the others into its slot of a cluster.
+fn write_keys(call: &mut Cmd, event_id: EventId) {
+    call.write_arg_fmt(format_args!("event:{event_id}:tokens"));
+    for part in ["leases", "leased_seats", "generation"] {
+        call.write_arg_fmt(format_args!("{{event:{event_id}:tokens}}:{part}"));
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use deadpool_redis::redis::Arg;
+
     use super::*;
 
     #[test]
     fn the_keys_of_an_event_share_a_slot() {
         let event_id = EventId::try_new(1).expect("positive");
-        assert_eq!(
-            keys(event_id),
-            [
-                "event:1:tokens",
-                "{event:1:tokens}:leases",
-                "{event:1:tokens}:leased_seats",
-                "{event:1:tokens}:generation",
-            ]
-        );
-    }
-
-    #[test]
-    fn an_answer_that_no_script_gives_is_an_error() {
-        assert!(gate_answer(("perhaps".to_owned(), 1)).is_err());
+        let mut call = Cmd::new();
+        write_keys(&mut call, event_id);
+        let keys: Vec<_> = call.args_iter().collect();
+        assert_eq!(keys.len(), KEYS_COUNT);
+        for (key, expected) in keys.iter().zip([
+            "event:1:tokens",
+            "{event:1:tokens}:leases",
+            "{event:1:tokens}:leased_seats",
+            "{event:1:tokens}:generation",
+        ]) {
+            assert!(matches!(key, Arg::Simple(key) if *key == expected.as_bytes()));
+        }
     }
 }

@@ -13,13 +13,14 @@ pub struct GateSettings {
     /// released, by the clock of Redis. Longer than any booking takes in the
     /// store.
     pub lease_ttl: Duration,
-    /// How long a call waits for a free connection, and then for its answer.
+    /// How long a call waits for its turn (its batch, or a free connection),
+    /// and then for its answer.
     pub response_timeout: Duration,
     /// How much longer a call may take that has to connect first: for making
     /// the connection, greetings included.
     pub connect_timeout: Duration,
-    /// How many connections there are at most, and so calls at one time: at
-    /// least 1.
+    /// How many connections there are at most besides the one that batches
+    /// share, and so looks and checks at one time: at least 1.
     pub pool_size: usize,
     /// How long Redis is gone around after it failed, before it is tried
     /// again.

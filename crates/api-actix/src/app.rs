@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::admin_key::AdminKey;
@@ -13,15 +14,19 @@ use crate::wiring::Services;
 #[derive(Clone)]
 pub(crate) struct App {
     services: Arc<Services>,
+    /// Each worker of actix has a small runtime of its own beside it.
+    main_runtime: Handle,
     in_flight: Arc<Semaphore>,
     pub(crate) admin_key: AdminKey,
     pub(crate) limits: Arc<HttpSettings>,
 }
 
 impl App {
+    /// Must be called on the main runtime.
     pub(crate) fn new(services: Services, settings: &Settings) -> Self {
         Self {
             services: Arc::new(services),
+            main_runtime: Handle::current(),
             in_flight: Arc::new(Semaphore::new(settings.http.in_flight_max.get())),
             admin_key: AdminKey::new(&settings.admin.key),
             limits: Arc::new(settings.http.clone()),
@@ -49,12 +54,13 @@ impl App {
             return Err(Problem::overloaded());
         };
         let work = work(self.services.clone());
-        self.run_unlimited(|_| async move {
+        let task = actix_web::rt::spawn(async move {
             let outcome = work.await;
             drop(permit);
             outcome
-        })
-        .await
+        });
+        task.await
+            .map_err(|panic| Problem::internal(Box::new(panic)))
     }
 
     /// Reads, here and now: whoever stops waiting for what is read may drop it.
@@ -72,18 +78,19 @@ impl App {
         Ok(work(self.services.clone()).await)
     }
 
-    /// As [`run`](Self::run), however much is under way: for the question
-    /// whether this process is fit to serve.
+    /// Works on the main runtime, however much is under way: for the question
+    /// whether this process is fit to serve. A probe may open connections, and
+    /// those of a worker would die with it.
     ///
     /// # Errors
     /// The work panicked.
-    pub(crate) async fn run_unlimited<T, W, F>(&self, work: W) -> Result<T, Problem>
+    pub(crate) async fn probe<T, W, F>(&self, work: W) -> Result<T, Problem>
     where
-        T: 'static,
+        T: Send + 'static,
         W: FnOnce(Arc<Services>) -> F,
-        F: Future<Output = T> + 'static,
+        F: Future<Output = T> + Send + 'static,
     {
-        let task = actix_web::rt::spawn(work(self.services.clone()));
+        let task = self.main_runtime.spawn(work(self.services.clone()));
         task.await
             .map_err(|panic| Problem::internal(Box::new(panic)))
     }

@@ -13,7 +13,7 @@ use crate::background::Background;
 use crate::failure::Failure;
 use crate::http::server::{self, StoppedBy};
 use crate::settings::Settings;
-use crate::wiring::{Plan, Queue, Schema};
+use crate::wiring::{Plan, Schema, Services};
 
 /// A running server.
 ///
@@ -39,7 +39,7 @@ pub struct Server {
     handle: ServerHandle,
     running: Option<JoinHandle<std::io::Result<()>>>,
     background: Option<Background>,
-    queue: Option<Arc<dyn Queue>>,
+    services: Arc<Services>,
     shutdown_timeout: Duration,
 }
 
@@ -65,7 +65,6 @@ impl Server {
         };
         let services = Plan::try_new(&settings)?.open(schema).await?.services;
         let place = services.stores.place.clone();
-        let queue = services.stores.queue.clone();
         let app = App::new(services, &settings);
         let started = server::start(app.clone(), &settings.http, stopped_by);
         let (server, addresses) = started.map_err(|error| {
@@ -80,7 +79,7 @@ impl Server {
             handle: server.handle(),
             running: Some(tokio::spawn(server)),
             background: Some(Background::start(&app, &settings)),
-            queue,
+            services: app.services(),
             shutdown_timeout: settings.http.shutdown_timeout,
         })
     }
@@ -120,8 +119,9 @@ impl Server {
             background.stop().await;
         }
         // Bookings whose clients went away are made or refused all the same.
-        if let Some(queue) = self.queue.take() {
-            let _ = tokio::time::timeout(self.shutdown_timeout, queue.drain()).await;
+        let drained = tokio::time::timeout(self.shutdown_timeout, self.services.drain()).await;
+        if drained.is_err() {
+            tracing::warn!("the process ends although bookings are still queued");
         }
         match outcome {
             Ok(Ok(())) => Ok(()),

@@ -124,9 +124,10 @@ pub struct RedisSettings {
     /// `redis://host:6379/0` (`REDIS_URL`); unset means the gate of the embedded
     /// store, and no seat gate on PostgreSQL.
     pub url: Option<String>,
-    /// The most connections at the same time.
+    /// The most connections at the same time, besides the one that bookings
+    /// share.
     pub pool_size: NonZeroUsize,
-    /// How long an answer may take.
+    /// How long a turn may be waited for, and then an answer.
     #[serde(with = "humantime_serde")]
     pub response_timeout: Duration,
     /// How long a new connection may take.

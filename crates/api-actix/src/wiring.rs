@@ -22,6 +22,7 @@ use domain::ports::{
     NoGate, Probe, SalesReports, SeatGate, UserStore,
 };
 use domain::rules::BookingPolicy;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::failure::Failure;
@@ -67,6 +68,24 @@ pub(crate) struct Gate {
     pub(crate) probe: Option<Arc<dyn Probe>>,
     /// Whether there is anything to keep in step with the store.
     pub(crate) kept: bool,
+    /// What it still has to do when the last answer has left, if it is elsewhere.
+    pub(crate) queue: Option<Arc<dyn Queue>>,
+}
+
+impl Services {
+    /// Does what is still queued: bookings first, since they have to do with
+    /// the gate.
+    pub(crate) async fn drain(&self) {
+        for queue in [&self.stores.queue, &self.gate.queue].into_iter().flatten() {
+            queue.drain().await;
+        }
+    }
+}
+
+impl Queue for RedisSeatGate {
+    fn drain(&self) -> BoxFuture<'_, ()> {
+        RedisSeatGate::drain(self).boxed()
+    }
 }
 
 /// Whether opening the store may change its schema.
@@ -143,6 +162,7 @@ fn gate(settings: &Settings, store: &StorePlan) -> Result<Gate, Failure> {
                     port,
                     probe: None,
                     kept: true,
+                    queue: None,
                 }
             }
             // Several processes may share the database: a gate in one of them
@@ -151,6 +171,7 @@ fn gate(settings: &Settings, store: &StorePlan) -> Result<Gate, Failure> {
                 port: Arc::new(NoGate),
                 probe: None,
                 kept: false,
+                queue: None,
             },
         });
     };
@@ -166,7 +187,8 @@ fn gate(settings: &Settings, store: &StorePlan) -> Result<Gate, Failure> {
     let gate = Arc::new(gate);
     Ok(Gate {
         port: gate.clone(),
-        probe: Some(gate),
+        probe: Some(gate.clone()),
         kept: true,
+        queue: Some(gate),
     })
 }

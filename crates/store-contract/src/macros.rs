@@ -232,6 +232,9 @@ macro_rules! gate_contract {
             gate_races by run_gate {
                 as_many_tokens_are_granted_as_there_are
                 a_reservation_in_parallel_takes_once_and_ends_once
+                whatever_sizes_are_asked_for_no_token_is_granted_twice
+                reservations_repeated_in_a_crowd_take_once_each
+                what_was_settled_is_seen_by_whoever_looks_or_takes_next
                 a_lease_that_is_settled_and_released_at_once_ends_one_way
                 parallel_adjustments_add_up
                 of_parallel_openings_one_counts

@@ -2,6 +2,7 @@
 //! is well, when operators change its keys, and when Redis is in trouble. Each
 //! test has a logical database of its own, so they run side by side.
 
+mod batches;
 mod leases;
 mod operators;
 mod rebuilding;

@@ -180,8 +180,7 @@ async fn who_queues_for_a_silent_redis_is_let_go_when_the_first_gives_up() {
 
 #[tokio::test]
 async fn a_crowd_does_not_make_redis_look_lost() {
-    let url = empty_database().await;
-    let proxy = Proxy::before(&url, Mode::Silent).await;
+    let proxy = Proxy::before(&empty_database().await, Mode::Silent).await;
     let settings = GateSettings {
         pool_size: 1,
         response_timeout: TIMEOUT,
@@ -190,15 +189,77 @@ async fn a_crowd_does_not_make_redis_look_lost() {
     };
     let logs = Logs::listen();
     let gate = gate(&proxy.url, settings);
-    open_directly(&url).await;
-    let (first, second) = tokio::join!(take(&gate, 1), async {
-        let answer = take(&gate, 2).await;
+    let (first, second) = tokio::join!(gate.check(), async {
+        let answer = gate.check().await;
         proxy.set(Mode::Forward);
         answer
     });
-    assert_eq!(second, GateAnswer::Unknown, "no connection was free");
-    assert_eq!(first, GateAnswer::Granted, "the one connection was made");
+    second.expect_err("no connection was free");
+    first.expect("the one connection was made");
+    gate.check().await.expect("redis is there");
+    assert_eq!(logs.count("WARN"), 0, "{}", logs.text());
+}
+
+#[tokio::test]
+async fn whoever_looks_does_not_keep_a_connection_from_a_batch() {
+    let url = empty_database().await;
+    let proxy = Proxy::before(&url, Mode::Forward).await;
+    let settings = GateSettings {
+        pool_size: 1,
+        ..patient()
+    };
+    let gate = gate(&proxy.url, settings);
+    open_directly(&url).await;
+    gate.check().await.expect("redis is there");
+    proxy.set(Mode::Silent);
+    let (checked, taken) = tokio::join!(gate.check(), async {
+        // The check has the one connection and waits for its answer.
+        tokio::task::yield_now().await;
+        let (taken, ()) = tokio::join!(take(&gate, 1), async {
+            while proxy.connections() < 2 {
+                tokio::task::yield_now().await;
+            }
+            proxy.set(Mode::Forward);
+        });
+        taken
+    });
+    checked.expect("redis is there");
+    assert_eq!(taken, GateAnswer::Granted);
+}
+
+#[tokio::test]
+async fn what_waited_too_long_for_its_turn_is_not_done_any_more() {
+    let url = empty_database().await;
+    let proxy = Proxy::before(&url, Mode::Silent).await;
+    let settings = GateSettings {
+        response_timeout: TIMEOUT,
+        connect_timeout: Duration::from_secs(60),
+        ..wary()
+    };
+    let logs = Logs::listen();
+    let gate = gate(&proxy.url, settings);
+    open_directly(&url).await;
+    let (first, second, ()) = tokio::join!(
+        take(&gate, 1),
+        async {
+            // Not in the same batch.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            take(&gate, 2).await
+        },
+        async {
+            let start = Instant::now();
+            while start.elapsed() < 2 * TIMEOUT {
+                tokio::task::yield_now().await;
+            }
+            proxy.set(Mode::Forward);
+        }
+    );
+    assert_eq!(first, GateAnswer::Granted, "its connection was made");
+    assert_eq!(second, GateAnswer::Unknown, "it waited for too long");
     assert_eq!(take(&gate, 3).await, GateAnswer::Granted);
+    let readings = gate.read(&[event(EVENT)]).await.expect("redis is there");
+    assert_eq!((readings[0].tokens, readings[0].leases), (Some(3), 2));
     assert_eq!(logs.count("WARN"), 0, "{}", logs.text());
 }
 
@@ -237,7 +298,13 @@ async fn a_connection_that_broke_is_replaced_before_anybody_notices() {
         tokio::task::yield_now().await;
     }
     proxy.set(Mode::Forward);
+    // What was used a moment ago is taken to be there.
+    let unused_since = Instant::now();
+    while unused_since.elapsed() < Duration::from_millis(100) {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(take(&gate, 1).await, GateAnswer::Granted);
+    assert_eq!(proxy.connections(), 2);
 }
 
 #[tokio::test]

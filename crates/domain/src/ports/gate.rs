@@ -90,7 +90,12 @@ pub struct GateError(#[source] pub Cause);
 /// Keeps the tokens.
 ///
 /// Methods without a result do their best: a failure is the adapter's to log,
-/// never the buyer's to see, and the next reconciliation makes it good.
+/// never the buyer's to see, and the next reconciliation makes it good. Each but
+/// [`settle`](Self::settle) returns when it is done, or after a bounded time:
+/// seats that became free are at the gate before their owner hears of it.
+///
+/// What is asked of one gate object for one event takes effect in the order in
+/// which it was asked.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait SeatGate: Send + Sync {
@@ -107,6 +112,11 @@ pub trait SeatGate: Send + Sync {
     /// tokens are spent. If they were not sold the gate is too low now, which
     /// the next reconciliation finds.
     /// Without a lease nothing happens.
+    ///
+    /// Nobody's answer depends on it, so an adapter MUST NOT wait for anything
+    /// here: it may return before the lease has ended. What is asked of the same
+    /// gate object afterwards MUST see it ended. If the gate cannot be reached,
+    /// the lease runs out by itself.
     async fn settle(&self, event_id: EventId, reservation: ReservationId);
 
     /// Ends a lease whose seats the store has not sold: the tokens go back.

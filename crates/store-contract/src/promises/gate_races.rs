@@ -42,6 +42,68 @@ pub async fn a_reservation_in_parallel_takes_once_and_ends_once(bench: GateBench
     assert_eq!(bench.standing().await, (Some(6), 1));
 }
 
+pub async fn whatever_sizes_are_asked_for_no_token_is_granted_twice(bench: GateBench) {
+    const TOKENS: i64 = 137;
+    bench.open(TOKENS).await;
+    let size = |number: usize| 1 + (number * 7 % 9) as i64;
+    let answers = parallel(120, |number| {
+        let bench = bench.clone();
+        async move { bench.take(number as u128, size(number)).await }
+    })
+    .await;
+    let granted: Vec<_> = (0..answers.len())
+        .filter(|&number| answers[number] == GateAnswer::Granted)
+        .collect();
+    let taken: i64 = granted.iter().map(|&number| size(number)).sum();
+    assert!(taken <= TOKENS, "{taken} tokens of {TOKENS}");
+    assert_eq!(
+        bench.standing().await,
+        (Some(TOKENS - taken), granted.len() as u64)
+    );
+    for (number, answer) in answers.into_iter().enumerate() {
+        if let GateAnswer::Refused { tokens_left } = answer {
+            assert!((TOKENS - taken..size(number)).contains(&tokens_left));
+        }
+    }
+}
+
+pub async fn reservations_repeated_in_a_crowd_take_once_each(bench: GateBench) {
+    bench.open(50).await;
+    let answers = parallel(200, |number| {
+        let bench = bench.clone();
+        async move { bench.take(number as u128 % 40, 1).await }
+    })
+    .await;
+    assert!(answers.iter().all(|answer| *answer == GateAnswer::Granted));
+    assert_eq!(bench.standing().await, (Some(10), 40));
+}
+
+pub async fn what_was_settled_is_seen_by_whoever_looks_or_takes_next(bench: GateBench) {
+    bench.open(400).await;
+    parallel(10, |number| {
+        let bench = bench.clone();
+        async move {
+            let (event, name) = (number as i64 + 2, 1);
+            bench.gate().open(seats_of(event, 40)).await;
+            for turn in 1..=20 {
+                let (event_id, reservation) = (event_id(event), reservation(name));
+                let answer = bench.gate().take(event_id, reservation, seats(2)).await;
+                assert_eq!(answer, GateAnswer::Granted);
+                bench.gate().settle(event_id, reservation).await;
+                // A crowd at another event changes nothing.
+                bench.take((number * 100 + turn) as u128, 1).await;
+                if turn % 2 == 0 {
+                    let reading = bench.read_event(event).await;
+                    let left = 40 - 2 * turn as i64;
+                    assert_eq!((reading.tokens, reading.leases), (Some(left), 0));
+                }
+            }
+        }
+    })
+    .await;
+    assert_eq!(bench.standing().await, (Some(200), 200));
+}
+
 pub async fn a_lease_that_is_settled_and_released_at_once_ends_one_way(bench: GateBench) {
     for round in 0..8 {
         bench.open_again(5).await;

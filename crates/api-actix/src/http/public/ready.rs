@@ -58,7 +58,7 @@ pub(crate) struct Dependencies {
 )]
 pub(crate) async fn ready(app: web::Data<App>) -> Result<HttpResponse, Problem> {
     let (database, redis) = app
-        .run_unlimited(|services| async move {
+        .probe(|services| async move {
             let redis = async {
                 match &services.gate.probe {
                     Some(probe) => state(&**probe).await,

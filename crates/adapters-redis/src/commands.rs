@@ -1,0 +1,348 @@
+//! What is asked of the gate together: the commands of a batch, put into one
+//! call of `batch.lua` per event, and its answers, given to who asked.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use deadpool_redis::redis::aio::ConnectionLike;
+use deadpool_redis::redis::{Cmd, Pipeline, RedisResult, RedisWrite, Value};
+use domain::model::{EventId, EventSeats, ReservationId, SeatCount};
+use domain::ports::GateAnswer;
+use group_commit::Reply;
+
+use crate::scripts::{Scripts, is_unknown_script};
+
+/// Commands of one batch: few enough for what `batch.lua` unpacks at once, and
+/// for Redis to be done in a millisecond or two.
+pub(crate) const COMMANDS_MAX: usize = 1_000;
+
+/// A command to the gate of one event, or to none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum GateCommand {
+    Take {
+        event_id: EventId,
+        reservation: ReservationId,
+        seats: SeatCount,
+    },
+    Settle {
+        event_id: EventId,
+        reservation: ReservationId,
+    },
+    Release {
+        event_id: EventId,
+        reservation: ReservationId,
+    },
+    Adjust {
+        event_id: EventId,
+        seats: i64,
+    },
+    Open(EventSeats),
+    Close(EventId),
+    /// Asks nothing; it is done when everything before it is.
+    Catch,
+}
+
+/// What becomes of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Taken(GateAnswer),
+    Done,
+    /// Redis was not asked, or nobody knows what it did.
+    Failed,
+}
+
+/// The calls of one batch, each with who waits for its answers.
+pub(crate) struct Plan<'a> {
+    scripts: &'a Scripts,
+    lease_ttl_ms: u64,
+    calls: Vec<EventCall>,
+    by_event: HashMap<EventId, usize>,
+    catching: Vec<Reply<Outcome>>,
+}
+
+/// All that is asked of one event, in its order.
+struct EventCall {
+    event_id: EventId,
+    command: Cmd,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    reply: Reply<Outcome>,
+    is_take: bool,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(scripts: &'a Scripts, lease_ttl: Duration) -> Self {
+        Self {
+            scripts,
+            lease_ttl_ms: u64::try_from(lease_ttl.as_millis()).unwrap_or(u64::MAX),
+            calls: Vec::new(),
+            by_event: HashMap::new(),
+            catching: Vec::new(),
+        }
+    }
+
+    /// Adds a command behind those that are there.
+    pub(crate) fn add(&mut self, command: GateCommand, reply: Reply<Outcome>) {
+        let event_id = match command {
+            GateCommand::Take { event_id, .. }
+            | GateCommand::Settle { event_id, .. }
+            | GateCommand::Release { event_id, .. }
+            | GateCommand::Adjust { event_id, .. }
+            | GateCommand::Open(EventSeats { event_id, .. })
+            | GateCommand::Close(event_id) => event_id,
+            GateCommand::Catch => return self.catching.push(reply),
+        };
+        let call = self.call_for(event_id);
+        write_words(&mut call.command, command);
+        call.waiting.push(Waiting {
+            reply,
+            is_take: matches!(command, GateCommand::Take { .. }),
+        });
+    }
+
+    fn call_for(&mut self, event_id: EventId) -> &mut EventCall {
+        let next = self.calls.len();
+        let index = match self.calls.last() {
+            // A crowd wants the same event.
+            Some(last) if last.event_id == event_id => next - 1,
+            _ => *self.by_event.entry(event_id).or_insert(next),
+        };
+        if index == next {
+            self.calls.push(EventCall {
+                event_id,
+                command: self.scripts.batch(event_id, self.lease_ttl_ms),
+                waiting: Vec::new(),
+            });
+        }
+        &mut self.calls[index]
+    }
+
+    /// Whether Redis need not be asked.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// The question to Redis and, apart from it, who waits for the answers.
+    pub(crate) fn split(self) -> (Question<'a>, Audience) {
+        let mut commands = Pipeline::with_capacity(self.calls.len());
+        let mut waiting = Vec::with_capacity(self.calls.len());
+        for call in self.calls {
+            commands.add_command(call.command);
+            waiting.push(call.waiting);
+        }
+        let question = Question {
+            scripts: self.scripts,
+            commands,
+        };
+        let audience = Audience {
+            waiting,
+            catching: self.catching,
+        };
+        (question, audience)
+    }
+}
+
+/// Two words per command, as `batch.lua` reads them.
+fn write_words(call: &mut Cmd, command: GateCommand) {
+    let call_to = |call: &mut Cmd, verb: &str, reservation: ReservationId| {
+        call.write_arg(verb.as_bytes());
+        call.write_arg_fmt(reservation);
+    };
+    match command {
+        GateCommand::Take {
+            reservation, seats, ..
+        } => {
+            call.arg(seats.get());
+            call.write_arg_fmt(reservation);
+        }
+        GateCommand::Settle { reservation, .. } => call_to(call, "settle", reservation),
+        GateCommand::Release { reservation, .. } => call_to(call, "release", reservation),
+        GateCommand::Adjust { seats, .. } => {
+            call.arg("adjust").arg(seats);
+        }
+        GateCommand::Open(event) => {
+            call.arg("open").arg(event.seats_available.get());
+        }
+        GateCommand::Close(_) => {
+            call.arg("close").arg("");
+        }
+        GateCommand::Catch => {}
+    }
+}
+
+/// What is asked of Redis in one round trip.
+pub(crate) struct Question<'a> {
+    scripts: &'a Scripts,
+    commands: Pipeline,
+}
+
+impl Question<'_> {
+    /// Asks; one answer per event. An event whose keys are damaged has an error
+    /// for an answer, and the others have theirs.
+    pub(crate) async fn ask(self, redis: &mut impl ConnectionLike) -> RedisResult<Vec<Value>> {
+        let count = self.commands.len();
+        let mut answers = redis.req_packed_commands(&self.commands, 0, count).await?;
+        let unknown: Vec<_> = (0..answers.len())
+            .filter(|&call| is_unknown_script(&answers[call]))
+            .collect();
+        if !unknown.is_empty() {
+            // Nothing was run there, so even what must not be repeated is asked
+            // again, and only there.
+            let again = self
+                .commands
+                .cmd_iter()
+                .enumerate()
+                .filter(|(call, _)| unknown.binary_search(call).is_ok())
+                .map(|(_, command)| command.clone());
+            let answers_again = self.scripts.teach_and_run(again, redis).await?;
+            for (call, answer) in unknown.into_iter().zip(answers_again) {
+                answers[call] = answer;
+            }
+        }
+        Ok(answers)
+    }
+}
+
+/// Who waits for the answers to a [`Question`].
+pub(crate) struct Audience {
+    waiting: Vec<Vec<Waiting>>,
+    catching: Vec<Reply<Outcome>>,
+}
+
+impl Audience {
+    /// Tells everybody, one answer per event.
+    pub(crate) fn tell(self, answers: Vec<Value>) {
+        let mut answers = answers.into_iter();
+        for waiting in self.waiting {
+            tell_event(waiting, answers.next().unwrap_or(Value::Nil));
+        }
+        Self::let_go(self.catching);
+    }
+
+    /// Tells everybody that Redis gave no answer.
+    pub(crate) fn fail(self) {
+        for Waiting { reply, .. } in self.waiting.into_iter().flatten() {
+            reply.send(Outcome::Failed);
+        }
+        Self::let_go(self.catching);
+    }
+
+    fn let_go(catching: Vec<Reply<Outcome>>) {
+        for reply in catching {
+            reply.send(Outcome::Done);
+        }
+    }
+}
+
+fn tell_event(waiting: Vec<Waiting>, answer: Value) {
+    let mut answers = match answer {
+        Value::Array(answers) => answers.into_iter(),
+        answer => {
+            tracing::debug!(?answer, "redis refuses what was asked of an event");
+            for Waiting { reply, .. } in waiting {
+                reply.send(Outcome::Failed);
+            }
+            return;
+        }
+    };
+    for Waiting { reply, is_take } in waiting {
+        reply.send(if is_take {
+            answers
+                .next()
+                .as_ref()
+                .and_then(gate_answer)
+                .map_or(Outcome::Failed, Outcome::Taken)
+        } else {
+            Outcome::Done
+        });
+    }
+}
+
+/// What `batch.lua` answers to a `take`.
+fn gate_answer(answer: &Value) -> Option<GateAnswer> {
+    match answer {
+        Value::Okay => Some(GateAnswer::Granted),
+        Value::Int(tokens_left) => Some(GateAnswer::Refused {
+            tokens_left: *tokens_left,
+        }),
+        Value::Nil => Some(GateAnswer::Unknown),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deadpool_redis::redis::{RedisFuture, parse_redis_value};
+
+    use super::*;
+
+    /// A Redis that forgets the script in the middle of a question.
+    struct Forgetful {
+        asked: Vec<String>,
+    }
+
+    impl ConnectionLike for Forgetful {
+        fn req_packed_command<'a>(&'a mut self, _: &'a Cmd) -> RedisFuture<'a, Value> {
+            unimplemented!("everything is asked together")
+        }
+
+        fn req_packed_commands<'a>(
+            &'a mut self,
+            question: &'a Pipeline,
+            _: usize,
+            _: usize,
+        ) -> RedisFuture<'a, Vec<Value>> {
+            let text = String::from_utf8_lossy(&question.get_packed_pipeline()).into_owned();
+            self.asked.push(text);
+            let answer: &[u8] = match self.asked.len() {
+                1 => b"*3\r\n*0\r\n-NOSCRIPT No matching script\r\n*0\r\n",
+                _ => b"*1\r\n*2\r\n+x\r\n*1\r\n:7\r\n",
+            };
+            let Ok(Value::Array(answers)) = parse_redis_value(answer) else {
+                panic!("not an array");
+            };
+            Box::pin(async move { Ok(answers) })
+        }
+
+        fn get_db(&self) -> i64 {
+            0
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_was_not_run_is_asked_again() {
+        let scripts = Scripts::new();
+        let mut commands = Pipeline::new();
+        for id in 1..=3 {
+            commands.add_command(scripts.batch(EventId::try_new(id).expect("positive"), 1));
+        }
+        let question = Question {
+            scripts: &scripts,
+            commands,
+        };
+        let mut redis = Forgetful { asked: Vec::new() };
+        let answers = question.ask(&mut redis).await.expect("answers");
+        let [_, again] = &redis.asked[..] else {
+            panic!("asked {} times", redis.asked.len());
+        };
+        for (id, is_asked) in [(1, false), (2, true), (3, false)] {
+            assert_eq!(again.contains(&format!("event:{id}:tokens")), is_asked);
+        }
+        let nothing = || Value::Array(Vec::new());
+        let seven = Value::Array(vec![Value::Int(7)]);
+        assert_eq!(answers, [nothing(), seven, nothing()]);
+    }
+
+    #[test]
+    fn an_answer_that_no_script_gives_is_none() {
+        assert_eq!(gate_answer(&Value::Okay), Some(GateAnswer::Granted));
+        assert_eq!(
+            gate_answer(&Value::Int(-2)),
+            Some(GateAnswer::Refused { tokens_left: -2 })
+        );
+        assert_eq!(gate_answer(&Value::Nil), Some(GateAnswer::Unknown));
+        assert_eq!(gate_answer(&Value::SimpleString("perhaps".into())), None);
+    }
+}

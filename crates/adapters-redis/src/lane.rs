@@ -1,0 +1,183 @@
+//! The lane to Redis: commands wait here while a batch is under way, and go
+//! together in the next one. When Redis is gone around nobody waits.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use group_commit::{Batch, GroupCommit, Limits, NotDone, NotRun, Pending, Slot};
+use tokio::runtime::Handle;
+
+use crate::breaker::Pass;
+use crate::commands::{COMMANDS_MAX, GateCommand, Outcome, Plan};
+use crate::link::{Link, LinkError};
+use crate::scripts::Scripts;
+use crate::settings::GateSettings;
+
+/// How many commands wait for their batch at most. More than requests are let
+/// in by a server, since those whose answer nobody needs wait here too.
+const WAITING_MAX: usize = 16_384;
+
+/// One queue for all events, and one batch at a time: so the commands of an
+/// event take effect in the order in which they came.
+pub(crate) struct Lane {
+    queue: GroupCommit<(), Admitted, Outcome>,
+    link: Arc<Link>,
+    response_timeout: Duration,
+}
+
+/// A command with its leave to ask Redis.
+struct Admitted {
+    command: GateCommand,
+    pass: Pass,
+}
+
+/// What batches need.
+struct Runner {
+    link: Arc<Link>,
+    scripts: Arc<Scripts>,
+    lease_ttl: Duration,
+}
+
+impl Lane {
+    /// Batches run on the runtime in which this is called, or else the one that
+    /// first uses the lane.
+    pub(crate) fn new(link: Arc<Link>, scripts: Arc<Scripts>, settings: &GateSettings) -> Self {
+        let runner = Arc::new(Runner {
+            link: Arc::clone(&link),
+            scripts,
+            lease_ttl: settings.lease_ttl,
+        });
+        let runtime = OnceLock::new();
+        if let Ok(current) = Handle::try_current() {
+            runtime.get_or_init(|| current);
+        }
+        let start = move |slot: Slot<(), Admitted, Outcome>| {
+            let runner = Arc::clone(&runner);
+            runtime.get_or_init(Handle::current).spawn(async move {
+                if let Some(batch) = slot.take() {
+                    runner.run(batch).await;
+                }
+            });
+        };
+        Self {
+            queue: GroupCommit::new(limits(), start),
+            link,
+            response_timeout: settings.response_timeout,
+        }
+    }
+
+    /// Asks, unless Redis is being gone around, and waits for what becomes of
+    /// it: for the batch under way, and then its own.
+    pub(crate) async fn ask(&self, command: GateCommand) -> Result<Outcome, LinkError> {
+        let now = Instant::now();
+        let pending = self.submit(command, now, Some(now + self.response_timeout))?;
+        pending.await.map_err(|not_done| self.why(not_done))
+    }
+
+    /// Asks without waiting for the answer.
+    pub(crate) fn tell(&self, command: GateCommand) -> Result<(), LinkError> {
+        drop(self.submit(command, Instant::now(), None)?);
+        Ok(())
+    }
+
+    /// Waits until everything that was asked or told before is done, be it in
+    /// vain.
+    pub(crate) async fn catch_up(&self) -> Result<(), LinkError> {
+        let catch = Admitted {
+            command: GateCommand::Catch,
+            pass: Pass::Ordinary,
+        };
+        let pending = self.queue.submit((), catch, None);
+        let caught = match pending {
+            Ok(pending) => pending.await,
+            Err(not_run) => Err(not_run.into()),
+        };
+        caught.map(drop).map_err(|not_done| self.why(not_done))
+    }
+
+    /// Takes nothing any more, and waits until all that was taken is done.
+    pub(crate) async fn drain(&self) {
+        self.queue.close();
+        self.queue.drained().await;
+    }
+
+    fn submit(
+        &self,
+        command: GateCommand,
+        now: Instant,
+        deadline: Option<Instant>,
+    ) -> Result<Pending<(), Admitted, Outcome>, LinkError> {
+        let pass = self.link.admit(now).ok_or(LinkError::GoneAround)?;
+        self.queue
+            .submit((), Admitted { command, pass }, deadline)
+            .map_err(|not_run| self.why(not_run.into()))
+    }
+
+    fn why(&self, not_done: NotDone) -> LinkError {
+        match not_done {
+            NotDone::NotRun(NotRun::Expired) => LinkError::Crowded(self.response_timeout),
+            NotDone::NotRun(NotRun::Full | NotRun::Closed) => LinkError::Full,
+            NotDone::Lost => LinkError::Lost,
+        }
+    }
+}
+
+fn limits() -> Limits {
+    let [commands, waiting] =
+        [COMMANDS_MAX, WAITING_MAX].map(|n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN));
+    Limits {
+        commands_per_batch_max: commands,
+        keys_per_batch_max: NonZeroUsize::MIN,
+        batches_max: NonZeroUsize::MIN,
+        waiting_per_key_max: waiting,
+        waiting_max: waiting,
+    }
+}
+
+impl Runner {
+    /// Runs a batch. Everybody in it gets an answer, within the time that the
+    /// link allows.
+    async fn run(&self, mut batch: Batch<(), Admitted, Outcome>) {
+        let mut plan = Plan::new(&self.scripts, self.lease_ttl);
+        let mut pass = Pass::Ordinary;
+        for entry in batch
+            .take_groups()
+            .into_iter()
+            .flat_map(|group| group.entries)
+        {
+            let (admitted, reply) = entry.into_parts();
+            if admitted.pass == Pass::Trial {
+                pass = Pass::Trial;
+            }
+            plan.add(admitted.command, reply);
+        }
+        let nothing_to_ask = plan.is_empty();
+        let (question, audience) = plan.split();
+        if nothing_to_ask {
+            return audience.tell(Vec::new());
+        }
+        let asked = self
+            .link
+            .share(pass, async |redis| question.ask(redis).await)
+            .await;
+        // The next batch may begin while everybody is told of this one.
+        drop(batch);
+        match asked {
+            Ok(answers) => audience.tell(answers),
+            Err(error) => {
+                tracing::debug!(%error, "a batch did not reach the seat gate");
+                audience.fail();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane")
+            .field("load", &self.queue.load())
+            .finish_non_exhaustive()
+    }
+}
