@@ -12,7 +12,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use domain::ports::{Cause, StoreError};
 
 use crate::files::{self, FileLock};
-use crate::lane::Lane;
+use crate::lane::{Lane, Turns};
 use crate::session::{Recipe, Session};
 use crate::settings::{SqliteLocation, SqliteSettings};
 
@@ -69,6 +69,7 @@ struct Shared {
     /// `None` in memory: that is one connection, the writer's.
     readers: Option<Lane>,
     writer: Lane,
+    queue_max: NonZeroUsize,
     keep_keys: Duration,
     path: Option<PathBuf>,
     _lock: Option<FileLock>,
@@ -117,6 +118,7 @@ impl Database {
         Ok(Self::start(Shared {
             readers: Some(lane("sqlite-reader", readers, settings.queue_max)?),
             writer: lane("sqlite-writer", vec![writer], settings.queue_max)?,
+            queue_max: settings.queue_max,
             keep_keys: settings.keep_keys,
             path: Some(path),
             _lock: Some(lock),
@@ -128,6 +130,7 @@ impl Database {
         Ok(Self::start(Shared {
             readers: None,
             writer: lane("sqlite-memory", vec![session], settings.queue_max)?,
+            queue_max: settings.queue_max,
             keep_keys: settings.keep_keys,
             path: None,
             _lock: None,
@@ -145,6 +148,25 @@ impl Database {
         self.shared.keep_keys
     }
 
+    /// How much may wait in a queue.
+    pub(crate) fn queue_max(&self) -> NonZeroUsize {
+        self.shared.queue_max
+    }
+
+    /// Turns of the thread that writes, for batches of commands.
+    pub(crate) fn writer_turns(&self) -> Turns {
+        self.shared.writer.turns()
+    }
+
+    /// Turns of the threads that read, for batches of questions.
+    pub(crate) fn reader_turns(&self) -> Turns {
+        self.reading_lane().turns()
+    }
+
+    fn reading_lane(&self) -> &Lane {
+        self.shared.readers.as_ref().unwrap_or(&self.shared.writer)
+    }
+
     /// Runs `work`, which only reads, on one state of the database: the last
     /// one that was committed when it begins.
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -152,8 +174,9 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
     {
-        let lane = self.shared.readers.as_ref().unwrap_or(&self.shared.writer);
-        lane.ask(move |session| session.read(work)).await
+        self.reading_lane()
+            .ask(move |session| session.read(work))
+            .await
     }
 
     /// Runs `work` in a transaction that is committed when it returns `Ok` and
@@ -181,7 +204,7 @@ fn open(path: &Path, recipe: Recipe) -> Result<Session, OpenError> {
 
 /// A connection to a database that has the schema this program needs. One that
 /// is ahead will do: migrations only add.
-fn migrated(path: &Path, recipe: Recipe) -> Result<Session, OpenError> {
+pub(crate) fn migrated(path: &Path, recipe: Recipe) -> Result<Session, OpenError> {
     let mut session = open(path, recipe)?;
     session
         .connection()
@@ -198,4 +221,4 @@ fn lane(name: &str, sessions: Vec<Session>, queue_max: NonZeroUsize) -> Result<L
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

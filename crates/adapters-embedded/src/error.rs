@@ -1,8 +1,12 @@
 //! What a driver's error means for whoever asked.
 
+use std::fmt;
+use std::sync::Arc;
+
 use diesel::result::Error;
 use domain::model::Invalid;
-use domain::ports::StoreError;
+use domain::ports::{Cause, StoreError};
+use group_commit::NotRun;
 
 /// SQLite's texts for its result codes (`sqlite3ErrStr`); the driver keeps the
 /// codes to itself, and the texts are never translated.
@@ -71,6 +75,42 @@ pub(crate) fn defect(what: impl Into<String>) -> StoreError {
 /// A stored value that the model refuses.
 pub(crate) fn stored(invalid: Invalid) -> StoreError {
     defect(format!("a stored value {invalid}"))
+}
+
+/// A command that no batch took: it did not run.
+pub(crate) fn not_run(reason: NotRun) -> StoreError {
+    match reason {
+        NotRun::Full | NotRun::Expired => StoreError::Busy(Box::new(reason)),
+        NotRun::Closed => StoreError::Unavailable(Box::new(reason)),
+    }
+}
+
+/// Gives one error to many: all who were part of what failed.
+pub(crate) fn share(error: StoreError) -> impl Fn() -> StoreError {
+    let (kind, cause): (fn(Cause) -> StoreError, Cause) = match error {
+        StoreError::Busy(cause) => (StoreError::Busy, cause),
+        StoreError::Unavailable(cause) => (StoreError::Unavailable, cause),
+        StoreError::OutcomeUnknown(cause) => (StoreError::OutcomeUnknown, cause),
+        StoreError::Failed(cause) => (StoreError::Failed, cause),
+    };
+    let cause = SharedCause(Arc::from(cause));
+    move || kind(Box::new(cause.clone()))
+}
+
+/// A cause that several errors have.
+#[derive(Debug, Clone)]
+struct SharedCause(Arc<dyn std::error::Error + Send + Sync>);
+
+impl fmt::Display for SharedCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SharedCause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@
 //! A [`Database`] is one file (or the memory of this process) that one server
 //! has to itself. A single thread writes, one transaction after the other, so
 //! that what a transaction has read stays true until it is committed; some more
-//! read beside it. A store method is one transaction: it reads the facts, asks
-//! a rule of `domain`, and writes what the rule decided; constraints are the
-//! backstop, never the mechanism. `Ok` comes after the commit has reached the
-//! disk (`synchronous = FULL`).
+//! read beside it. A transaction reads the facts, asks a rule of `domain`, and
+//! writes what the rule decided; constraints are the backstop, never the
+//! mechanism. A store method has one to itself, but for bookings and
+//! cancellations, which share one if they arrive at the same time. `Ok` comes
+//! after the commit has reached the disk (`synchronous = FULL`).
 //!
 //! | module | holds |
 //! |---|---|

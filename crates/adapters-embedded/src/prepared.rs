@@ -54,9 +54,6 @@ macro_rules! prepared {
 pub(crate) use prepared;
 
 /// Runs a statement that returns a row or none.
-///
-/// What an INSERT … RETURNING gives out is good although nobody asks for the
-/// end of the statement: SQLite has checked the foreign keys before.
 pub(crate) fn at_most_one<'q, Q, R, C>(connection: &mut C, query: Q) -> QueryResult<Option<R>>
 where
     C: LoadConnection,

@@ -13,7 +13,9 @@ pub struct SqliteSettings {
     /// of its own. In memory there is one connection, and this is not used.
     pub readers: NonZeroUsize,
     /// How many pieces of work may wait for the writer, and as many again for
-    /// the readers. One more is answered "busy" at once.
+    /// the readers. Bookings and cancellations have a queue of their own that is
+    /// as long, and so have events asked for by id. One more is answered "busy"
+    /// at once.
     pub queue_max: NonZeroUsize,
     /// How long a statement waits while another process, such as a person at a
     /// prompt, writes to the file.

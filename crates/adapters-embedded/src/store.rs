@@ -13,6 +13,7 @@ mod events;
 mod maintenance;
 mod probe;
 mod sales;
+mod shared_find;
 mod users;
 
 pub use archive::SqliteArchive;

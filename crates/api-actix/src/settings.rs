@@ -112,8 +112,8 @@ pub struct DatabaseSettings {
 pub struct SqliteSettings {
     /// Threads that read beside the one that writes.
     pub readers: NonZeroUsize,
-    /// Pieces of work that may wait for the writer, and as many for the
-    /// readers; more are answered 503 at once.
+    /// How many may wait in each queue: bookings and cancellations, other
+    /// writes, events by id, other reads; more are answered 503 at once.
     pub queue_max: NonZeroUsize,
 }
 

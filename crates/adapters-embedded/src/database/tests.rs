@@ -53,7 +53,7 @@ fn users(database: &Database) -> i64 {
 }
 
 /// Keeps the writer at work until the sender is dropped. Returns when it is.
-fn keep_busy(database: &Database) -> mpsc::SyncSender<()> {
+pub(crate) fn keep_busy(database: &Database) -> mpsc::SyncSender<()> {
     let (release, released) = mpsc::sync_channel::<()>(0);
     let (begun, has_begun) = mpsc::sync_channel::<()>(0);
     let job = database.write(move |_| {

@@ -12,17 +12,31 @@ use domain::ports::{
 };
 use domain::rules;
 
+use crate::Database;
 use crate::clock::{self, Place};
 use crate::error::{before_commit, defect};
 use crate::prepared::{at_most_one, exactly_one, prepared};
 use crate::rows::{self, EventRow, EventSeatsRow};
 
 use super::AddToTotal;
+use super::shared_find::SharedFind;
 
-super::store!(
-    /// [`EventStore`] and [`EventCatalogue`] on SQLite.
-    SqliteEventStore
-);
+/// [`EventStore`] and [`EventCatalogue`] on SQLite.
+#[derive(Debug, Clone)]
+pub struct SqliteEventStore {
+    finds: SharedFind,
+    database: Database,
+}
+
+impl SqliteEventStore {
+    /// A store in this database. Its clones share their questions by id.
+    pub fn new(database: Database) -> Self {
+        Self {
+            finds: SharedFind::new(&database),
+            database,
+        }
+    }
+}
 
 prepared!(
     /// With all its seats free.
@@ -114,7 +128,7 @@ prepared!(
 #[async_trait]
 impl EventStore for SqliteEventStore {
     async fn publish(&self, event: PublishEvent) -> Result<Event, StoreError> {
-        self.0
+        self.database
             .write(move |connection| publish(connection, event, clock::now()))
             .await
     }
@@ -129,7 +143,7 @@ impl EventStore for SqliteEventStore {
             start_at: change.start_at.map(clock::truncated),
             ..change
         };
-        self.0
+        self.database
             .write(move |connection| {
                 let query = FindEvent {
                     event_id: event_id.get(),
@@ -145,7 +159,7 @@ impl EventStore for SqliteEventStore {
     }
 
     async fn delete(&self, event_id: EventId) -> Result<(), DeleteEventError> {
-        self.0
+        self.database
             .write(move |connection| {
                 if hide(connection, event_id)? {
                     Ok(())
@@ -251,16 +265,8 @@ fn upcoming_behind(after: Place) -> Place {
 #[async_trait]
 impl EventCatalogue for SqliteEventStore {
     async fn find(&self, event_id: EventId) -> Result<Event, FindEventError> {
-        let query = FindEvent {
-            event_id: event_id.get(),
-        };
-        let row: Option<EventRow> = self
-            .0
-            .read(move |connection| at_most_one(connection, query))
-            .await?;
-        Ok(rows::one(
-            row.ok_or(FindEventError::EventNotFound(event_id))?,
-        )?)
+        let found = self.finds.find(event_id).await?;
+        found.ok_or(FindEventError::EventNotFound(event_id))
     }
 
     async fn list(
@@ -271,7 +277,7 @@ impl EventCatalogue for SqliteEventStore {
         let after = page.after.map_or(Place::OLDEST, Place::from);
         let rows_max = super::one_more(page.limit);
         let found: Vec<EventRow> = self
-            .0
+            .database
             .read(move |connection| {
                 let Place { at, id } = if upcoming_only {
                     upcoming_behind(after)
@@ -292,7 +298,7 @@ impl EventCatalogue for SqliteEventStore {
         let after = after.map_or(Place::OLDEST, Place::from);
         let rows_max = i64::try_from(events_max).unwrap_or(i64::MAX);
         let found: Vec<EventSeatsRow> = self
-            .0
+            .database
             .read(move |connection| {
                 let Place { at, id } = upcoming_behind(after);
                 ListSeats { at, id, rows_max }.load(connection)

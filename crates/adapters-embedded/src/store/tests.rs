@@ -5,7 +5,6 @@ use futures::executor::block_on;
 
 use super::*;
 use crate::error::before_commit;
-use crate::prepared::exactly_one;
 use crate::{Database, SqliteLocation, SqliteSettings};
 
 fn database() -> Database {
@@ -13,16 +12,17 @@ fn database() -> Database {
 }
 
 #[test]
-fn a_row_that_breaks_a_foreign_key_is_never_given_out() {
-    let booking = bookings::InsertBooking {
+fn a_booking_that_breaks_a_foreign_key_is_refused() {
+    let row = bookings::BookingRow {
+        id: 1,
         user_id: 1,
         event_id: 1,
         seats: 1,
         created_at: 0,
-        updated_at: 0,
     };
     let inserted = block_on(database().write(move |connection| {
-        Ok::<_, domain::ports::StoreError>(exactly_one::<_, (i64,), _>(connection, booking))
+        let insert = bookings::InsertBookings::<1>::try_new(std::slice::from_ref(&row))?;
+        Ok::<_, domain::ports::StoreError>(insert.execute(connection))
     }))
     .expect("committed");
     assert!(
