@@ -205,34 +205,35 @@ impl Database {
             .await
     }
 
-    /// As [`transaction`](Self::transaction), in a task that nobody drops.
-    pub(crate) async fn transaction_here<T, E, F>(&self, work: F) -> Result<T, E>
+    async fn transaction_here<T, E, F>(&self, work: F) -> Result<T, E>
     where
         E: From<StoreError>,
         F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Result<T, E>>,
     {
-        let _turn = self.turn().await?;
-        let mut pooled = self.checkout().await?;
-        let connection: &mut AsyncPgConnection = &mut pooled;
-        AnsiTransactionManager::begin_transaction(connection)
-            .await
-            .map_err(error::before_commit)?;
-        match work(connection).await {
+        let mut transaction = self.begin().await?;
+        match work(transaction.connection()).await {
             Ok(done) => {
-                AnsiTransactionManager::commit_transaction(connection)
-                    .await
-                    .map_err(error::at_commit)?;
+                transaction.commit().await?;
                 Ok(done)
             }
             Err(refusal) => {
-                // A connection that cannot roll back is broken; the pool
-                // closes it, and PostgreSQL rolls back for us.
-                if let Err(error) = AnsiTransactionManager::rollback_transaction(connection).await {
-                    tracing::debug!(%error, "a transaction could not be rolled back");
-                }
+                transaction.roll_back().await;
                 Err(refusal)
             }
         }
+    }
+
+    /// Begins a transaction, for a task that nobody drops.
+    pub(crate) async fn begin(&self) -> Result<Transaction, StoreError> {
+        let turn = self.turn().await?;
+        let mut connection = self.checkout().await?;
+        AnsiTransactionManager::begin_transaction(&mut *connection)
+            .await
+            .map_err(error::before_commit)?;
+        Ok(Transaction {
+            connection,
+            _turn: turn,
+        })
     }
 
     /// Starts a task on the pool's runtime.
@@ -268,6 +269,34 @@ impl Database {
         &self,
     ) -> Result<PooledConnection<'static, AsyncPgConnection>, StoreError> {
         self.checkout().await
+    }
+}
+
+/// A transaction under way. If it is dropped, in a panic for instance, the pool
+/// closes its connection, and PostgreSQL rolls it back.
+pub(crate) struct Transaction {
+    connection: PooledConnection<'static, AsyncPgConnection>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Transaction {
+    pub(crate) fn connection(&mut self) -> &mut AsyncPgConnection {
+        &mut self.connection
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
+        AnsiTransactionManager::commit_transaction(&mut *self.connection)
+            .await
+            .map_err(error::at_commit)
+    }
+
+    /// A connection that cannot roll back is broken; the pool closes it, and
+    /// PostgreSQL rolls back for us.
+    pub(crate) async fn roll_back(mut self) {
+        let rolled_back = AnsiTransactionManager::rollback_transaction(&mut *self.connection);
+        if let Err(error) = rolled_back.await {
+            tracing::debug!(%error, "a transaction could not be rolled back");
+        }
     }
 }
 

@@ -4,11 +4,10 @@ use diesel_async::AsyncPgConnection;
 use domain::model::{BookSeats, EventId};
 use domain::ports::StoreError;
 use domain::rules::{SaleAnswer, SaleCommand, decide};
-use futures::FutureExt;
 use group_commit::{Batch, Entry, Group};
 
 use crate::Database;
-use crate::error::share;
+use crate::error::{defect, share};
 
 use super::facts::{self, Facts, Locking, Questions};
 use super::keys::{self, Keys};
@@ -21,71 +20,94 @@ type SaleEntry = Entry<SaleCommand, Answer>;
 
 /// Runs a batch in one transaction. If that fails with nothing done, the fault
 /// may lie with one event or one command: the rest is tried without it.
+///
+/// The batch ends, so that the next one can begin, before anybody is told.
 pub(super) async fn run(database: &Database, mut batch: SaleBatch) {
     let mut groups = batch.take_groups();
-    if groups.len() > 1 {
-        let put_off = run_together(database, groups).await;
-        put_off.into_iter().for_each(|group| batch.put_off(group));
+    let answers = if groups.len() > 1 {
+        run_together(database, groups, &mut batch).await
     } else if let Some(group) = groups.pop() {
-        run_alone(database, group).await;
+        run_alone(database, group).await
+    } else {
+        Vec::new()
+    };
+    drop(batch);
+    for (entry, answer) in answers {
+        entry.answer(answer);
     }
 }
 
-/// For several events; gives back those that must be served alone.
-async fn run_together(database: &Database, groups: Vec<SaleGroup>) -> Vec<SaleGroup> {
+/// Commands and what they are to be told.
+type Answers = Vec<(SaleEntry, Answer)>;
+
+/// For several events; those that must be served alone are put off.
+async fn run_together(
+    database: &Database,
+    groups: Vec<SaleGroup>,
+    batch: &mut SaleBatch,
+) -> Answers {
     match attempt(database, Work::of(&groups), Locking::SkipLocked).await {
         Ok(outcome) => {
             let mut answers = outcome.answers.into_iter();
-            let mut put_off = Vec::new();
+            let mut told = Vec::new();
             for group in groups {
-                let answers: Vec<_> = answers.by_ref().take(group.entries.len()).collect();
+                let answers = answers.by_ref().take(group.entries.len());
                 if outcome.put_off.contains(&group.key) {
-                    put_off.push(group);
+                    answers.for_each(drop);
+                    batch.put_off(group);
                 } else {
-                    answer_each(group.entries, answers);
+                    told.extend(group.entries.into_iter().zip(answers.map(Ok)));
                 }
             }
-            put_off
+            told
         }
-        Err(StoreError::Busy(_) | StoreError::Failed(_)) => groups,
-        Err(error) => {
-            answer_all(groups.into_iter().flat_map(|group| group.entries), error);
+        Err(StoreError::Busy(_) | StoreError::Failed(_)) => {
+            groups.into_iter().for_each(|group| batch.put_off(group));
             Vec::new()
         }
+        Err(error) => all_told(groups.into_iter().flat_map(|group| group.entries), error),
     }
 }
 
 /// For one event, whose lock is waited for.
-async fn run_alone(database: &Database, group: SaleGroup) {
+async fn run_alone(database: &Database, group: SaleGroup) -> Answers {
     let work = Work::of(std::slice::from_ref(&group));
     match attempt(database, work, Locking::Wait).await {
-        Ok(outcome) => answer_each(group.entries, outcome.answers),
-        Err(StoreError::Failed(_)) if group.entries.len() > 1 => {
-            for entry in group.entries {
-                run_single(database, group.key, entry).await;
-            }
+        Ok(outcome) => {
+            let answers = outcome.answers.into_iter().map(Ok);
+            group.entries.into_iter().zip(answers).collect()
         }
-        Err(error) => answer_all(group.entries.into_iter(), error),
+        Err(StoreError::Failed(_)) if group.entries.len() > 1 => {
+            let mut answers = Vec::with_capacity(group.entries.len());
+            for entry in group.entries {
+                answers.push(run_single(database, group.key, entry).await);
+            }
+            answers
+        }
+        Err(error) => all_told(group.entries.into_iter(), error),
     }
 }
 
-async fn run_single(database: &Database, event_id: EventId, entry: SaleEntry) {
+async fn run_single(
+    database: &Database,
+    event_id: EventId,
+    entry: SaleEntry,
+) -> (SaleEntry, Answer) {
     let work = Work::single(event_id, entry.command().clone());
-    match attempt(database, work, Locking::Wait).await {
-        Ok(outcome) => answer_each(vec![entry], outcome.answers),
-        Err(error) => entry.answer(Err(error)),
-    }
+    let answer = match attempt(database, work, Locking::Wait).await {
+        Ok(outcome) => outcome
+            .answers
+            .into_iter()
+            .next()
+            .map_or_else(|| Err(defect("the rule gave no answer")), Ok),
+        Err(error) => Err(error),
+    };
+    (entry, answer)
 }
 
-fn answer_each(entries: Vec<SaleEntry>, answers: Vec<SaleAnswer>) {
-    for (entry, answer) in entries.into_iter().zip(answers) {
-        entry.answer(Ok(answer));
-    }
-}
-
-fn answer_all(entries: impl Iterator<Item = SaleEntry>, error: StoreError) {
+fn all_told(entries: impl Iterator<Item = SaleEntry>, error: StoreError) -> Answers {
     let error = share(error);
-    entries.for_each(|entry| entry.answer(Err(error())));
+    entries.map(|entry| (entry, Err(error()))).collect()
 }
 
 /// What one transaction is to do.
@@ -129,37 +151,38 @@ struct Outcome {
     put_off: Vec<EventId>,
 }
 
-/// Why a transaction that could be committed is rolled back instead.
-enum Ending {
-    /// Nothing was written but keys that nothing was sold under.
-    NothingToWrite(Outcome),
-    Trouble(StoreError),
-}
-
-impl From<StoreError> for Ending {
-    fn from(error: StoreError) -> Self {
-        Self::Trouble(error)
-    }
-}
-
+/// One transaction.
 async fn attempt(database: &Database, work: Work, locking: Locking) -> Result<Outcome, StoreError> {
-    let sold = database
-        .transaction_here(move |connection| {
-            async move { sell(connection, &work, locking).await }.boxed()
-        })
-        .await;
-    match sold {
-        Ok(outcome) | Err(Ending::NothingToWrite(outcome)) => Ok(outcome),
-        Err(Ending::Trouble(error)) => Err(error),
+    let mut transaction = database.begin().await?;
+    match sell(transaction.connection(), &work, locking).await {
+        Ok(Sold::Something(outcome)) => {
+            transaction.commit().await?;
+            Ok(outcome)
+        }
+        Ok(Sold::Nothing(outcome)) => {
+            // No flush for keys that nothing was sold under.
+            transaction.roll_back().await;
+            Ok(outcome)
+        }
+        Err(error) => {
+            transaction.roll_back().await;
+            Err(error)
+        }
     }
 }
 
-/// The transaction: keys first, then the events by id, as everywhere.
+/// Whether there is anything to be kept.
+enum Sold {
+    Something(Outcome),
+    Nothing(Outcome),
+}
+
+/// The work of a transaction: keys first, then the events by id, as everywhere.
 async fn sell(
     connection: &mut AsyncPgConnection,
     work: &Work,
     locking: Locking,
-) -> Result<Outcome, Ending> {
+) -> Result<Sold, StoreError> {
     let Keys { used, reserved } = keys::bind(connection, &work.commands).await?;
     let questions = Questions {
         event_ids: &work.event_ids,
@@ -179,17 +202,11 @@ async fn sell(
             .or_else(|| ids.next())
             .expect("one was drawn for each booking without a reserved one")
     });
-    let nothing_to_write = decisions.sales.is_empty() && decisions.cancelled.is_empty();
-    if !nothing_to_write {
-        writes::write(connection, &decisions, &reserved).await?;
+    if decisions.sales.is_empty() && decisions.cancelled.is_empty() {
+        let answers = decisions.answers;
+        return Ok(Sold::Nothing(Outcome { answers, put_off }));
     }
-    let outcome = Outcome {
-        answers: decisions.answers,
-        put_off,
-    };
-    if nothing_to_write {
-        Err(Ending::NothingToWrite(outcome))
-    } else {
-        Ok(outcome)
-    }
+    writes::write(connection, &decisions, &reserved).await?;
+    let answers = decisions.answers;
+    Ok(Sold::Something(Outcome { answers, put_off }))
 }
