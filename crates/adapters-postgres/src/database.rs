@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bb8::ErrorSink;
 use diesel::result::QueryResult;
+use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::bb8::{Pool, PooledConnection, RunError};
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, PoolError, PoolableConnection, RecyclingMethod,
 };
-use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager};
 use domain::ports::StoreError;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::connect::{self, ConnectError, PgSettings};
 use crate::error;
+use crate::transaction::Transaction;
 
 /// A pool of connections to one PostgreSQL database. Cheap to clone.
 ///
@@ -210,10 +211,13 @@ impl Database {
         E: From<StoreError>,
         F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Result<T, E>>,
     {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.open_transaction().await?;
+        transaction.begin_with(|_| async { Ok(()) }.boxed()).await?;
         match work(transaction.connection()).await {
             Ok(done) => {
-                transaction.commit().await?;
+                transaction
+                    .commit_with(|_| async { Ok(()) }.boxed())
+                    .await?;
                 Ok(done)
             }
             Err(refusal) => {
@@ -223,17 +227,10 @@ impl Database {
         }
     }
 
-    /// Begins a transaction, for a task that nobody drops.
-    pub(crate) async fn begin(&self) -> Result<Transaction, StoreError> {
+    /// A connection for one transaction, for a task that nobody drops.
+    pub(crate) async fn open_transaction(&self) -> Result<Transaction, StoreError> {
         let turn = self.turn().await?;
-        let mut connection = self.checkout().await?;
-        AnsiTransactionManager::begin_transaction(&mut *connection)
-            .await
-            .map_err(error::before_commit)?;
-        Ok(Transaction {
-            connection,
-            _turn: turn,
-        })
+        Ok(Transaction::new(self.checkout().await?, turn))
     }
 
     /// Starts a task on the pool's runtime.
@@ -269,34 +266,6 @@ impl Database {
         &self,
     ) -> Result<PooledConnection<'static, AsyncPgConnection>, StoreError> {
         self.checkout().await
-    }
-}
-
-/// A transaction under way. If it is dropped, in a panic for instance, the pool
-/// closes its connection, and PostgreSQL rolls it back.
-pub(crate) struct Transaction {
-    connection: PooledConnection<'static, AsyncPgConnection>,
-    _turn: OwnedSemaphorePermit,
-}
-
-impl Transaction {
-    pub(crate) fn connection(&mut self) -> &mut AsyncPgConnection {
-        &mut self.connection
-    }
-
-    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        AnsiTransactionManager::commit_transaction(&mut *self.connection)
-            .await
-            .map_err(error::at_commit)
-    }
-
-    /// A connection that cannot roll back is broken; the pool closes it, and
-    /// PostgreSQL rolls back for us.
-    pub(crate) async fn roll_back(mut self) {
-        let rolled_back = AnsiTransactionManager::rollback_transaction(&mut *self.connection);
-        if let Err(error) = rolled_back.await {
-            tracing::debug!(%error, "a transaction could not be rolled back");
-        }
     }
 }
 

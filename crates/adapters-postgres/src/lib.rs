@@ -18,6 +18,7 @@ mod rows;
 mod schema;
 mod shared_read;
 mod store;
+mod transaction;
 
 pub use connect::{ConnectError, PgSettings};
 pub use database::Database;

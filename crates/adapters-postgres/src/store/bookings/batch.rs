@@ -1,6 +1,5 @@
 //! One batch, from its commands to their answers.
 
-use diesel_async::AsyncPgConnection;
 use domain::model::{BookSeats, EventId};
 use domain::ports::StoreError;
 use domain::rules::{SaleAnswer, SaleCommand, decide};
@@ -8,10 +7,11 @@ use group_commit::{Batch, Entry, Group};
 
 use crate::Database;
 use crate::error::{defect, share};
+use crate::transaction::Transaction;
 
 use super::facts::{self, Facts, Locking, Questions};
 use super::keys::{self, Keys};
-use super::writes;
+use super::writes::Writes;
 
 type Answer = Result<SaleAnswer, StoreError>;
 type SaleBatch = Batch<EventId, SaleCommand, Answer>;
@@ -153,13 +153,13 @@ struct Outcome {
 
 /// One transaction.
 async fn attempt(database: &Database, work: Work, locking: Locking) -> Result<Outcome, StoreError> {
-    let mut transaction = database.begin().await?;
-    match sell(transaction.connection(), &work, locking).await {
-        Ok(Sold::Something(outcome)) => {
-            transaction.commit().await?;
+    let mut transaction = database.open_transaction().await?;
+    match sell(&mut transaction, &work, locking).await {
+        Ok((outcome, Some(writes))) => {
+            writes.commit(transaction).await?;
             Ok(outcome)
         }
-        Ok(Sold::Nothing(outcome)) => {
+        Ok((outcome, None)) => {
             // No flush for keys that nothing was sold under.
             transaction.roll_back().await;
             Ok(outcome)
@@ -171,29 +171,30 @@ async fn attempt(database: &Database, work: Work, locking: Locking) -> Result<Ou
     }
 }
 
-/// Whether there is anything to be kept.
-enum Sold {
-    Something(Outcome),
-    Nothing(Outcome),
-}
-
-/// The work of a transaction: keys first, then the events by id, as everywhere.
+/// The work of a transaction, keys first, then the events by id, as everywhere;
+/// what is left to be written, if anything.
 async fn sell(
-    connection: &mut AsyncPgConnection,
+    transaction: &mut Transaction,
     work: &Work,
     locking: Locking,
-) -> Result<Sold, StoreError> {
-    let Keys { used, reserved } = keys::bind(connection, &work.commands).await?;
+) -> Result<(Outcome, Option<Writes>), StoreError> {
+    let keys = keys::bind(transaction, &work.commands).await?;
+    let reserved = keys.as_ref().map(|keys| &keys.reserved);
+    let has_id = |command: &&BookSeats| reserved.is_some_and(|keys| keys.has(command));
     let questions = Questions {
         event_ids: &work.event_ids,
         commands: &work.commands,
-        ids_needed: work.bookings().count() - work.bookings().filter(|c| reserved.has(c)).count(),
+        ids_needed: work.bookings().count() - work.bookings().filter(has_id).count(),
     };
+    let has_begun = keys.is_some();
+    let read = facts::read(transaction, has_begun, questions, locking).await?;
     let Facts {
         mut facts,
         put_off,
         ids,
-    } = facts::read(connection, questions, locking).await?;
+        transaction_id,
+    } = read;
+    let Keys { used, reserved } = keys.unwrap_or_default();
     facts.keys = used;
     let mut ids = ids.into_iter();
     let decisions = decide(facts, &work.commands, |command| {
@@ -202,11 +203,15 @@ async fn sell(
             .or_else(|| ids.next())
             .expect("one was drawn for each booking without a reserved one")
     });
+    let outcome = Outcome {
+        answers: decisions.answers,
+        put_off,
+    };
     if decisions.sales.is_empty() && decisions.cancelled.is_empty() {
-        let answers = decisions.answers;
-        return Ok(Sold::Nothing(Outcome { answers, put_off }));
+        return Ok((outcome, None));
     }
-    writes::write(connection, &decisions, &reserved).await?;
-    let answers = decisions.answers;
-    Ok(Sold::Something(Outcome { answers, put_off }))
+    keys::finish(transaction.connection(), &reserved, &decisions.sales).await?;
+    let (sales, cancelled, changes) = (decisions.sales, decisions.cancelled, decisions.changes);
+    let writes = Writes::new(&sales, &cancelled, &changes, transaction_id)?;
+    Ok((outcome, Some(writes)))
 }

@@ -9,9 +9,11 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::model::{BookingId, BookingStatus, Capacity, EventId, Invalid, SeatCount, UserId};
 use domain::ports::StoreError;
 use domain::rules::{BatchFacts, BookingFacts, EventFacts, SaleCommand};
+use futures::FutureExt;
 
 use crate::error::{before_commit, defect, stored};
 use crate::prepared::prepared;
+use crate::transaction::Transaction;
 
 /// Reads the facts for locked events. The clock is read outside the locking
 /// part, hence after the lock was granted: a booking that waited in line past
@@ -25,7 +27,9 @@ macro_rules! lock_events {
                  ORDER BY id FOR NO KEY UPDATE ",
             $locking,
             ")
-             SELECT id, seats_available, start_at, clock_timestamp() FROM event"
+             SELECT id, seats_available, start_at, clock_timestamp(),
+                    pg_current_xact_id()::text::bigint
+             FROM event"
         )
     };
 }
@@ -33,27 +37,27 @@ macro_rules! lock_events {
 prepared!(
     /// Locks events and waits for those that somebody else has locked.
     LockEvents { event_ids: Vec<i64> as Array<BigInt> }
-        -> (BigInt, Integer, Timestamptz, Timestamptz),
+        -> (BigInt, Integer, Timestamptz, Timestamptz, BigInt),
     lock_events!("")
 );
 
 prepared!(
     /// Locks those events that nobody else has locked.
     LockFreeEvents { event_ids: Vec<i64> as Array<BigInt> }
-        -> (BigInt, Integer, Timestamptz, Timestamptz),
+        -> (BigInt, Integer, Timestamptz, Timestamptz, BigInt),
     lock_events!("SKIP LOCKED")
 );
 
 prepared!(
-    /// Those of them who are registered.
-    FindUsers { user_ids: Vec<i64> as Array<BigInt> } -> (BigInt,),
-    "SELECT id FROM users WHERE id = ANY (?)"
+    /// Those of them who are registered, as one value: a row for each would cost
+    /// more than looking it up.
+    FindUsers { user_ids: Vec<i64> as Array<BigInt> } -> (Array<BigInt>,),
+    "SELECT coalesce(array_agg(id), '{}') FROM users WHERE id = ANY (?)"
 );
 
 prepared!(
-    /// Ids for bookings that are about to be made, as one value: a row for each
-    /// would cost more than the id. Those that are not needed are never given
-    /// out again.
+    /// Ids for bookings that are about to be made, as one value. Those that are
+    /// not needed are never given out again.
     DrawIds { count: i32 as Integer } -> (Array<BigInt>,),
     "SELECT coalesce(array_agg(nextval('bookings_id_seq')), '{}') FROM generate_series(1, ?)"
 );
@@ -96,11 +100,15 @@ pub(super) struct Facts {
     pub(super) put_off: Vec<EventId>,
     /// As many as were needed, rising.
     pub(super) ids: Vec<BookingId>,
+    /// The transaction in which the events are locked.
+    pub(super) transaction_id: i64,
 }
 
-/// Locks the events and reads what is known of everybody and everything.
+/// Locks the events and reads what is known of everybody and everything. Begins
+/// the transaction unless it `has_begun`.
 pub(super) async fn read(
-    connection: &mut AsyncPgConnection,
+    transaction: &mut Transaction,
+    has_begun: bool,
     questions: Questions<'_>,
     locking: Locking,
 ) -> Result<Facts, StoreError> {
@@ -108,15 +116,29 @@ pub(super) async fn read(
     let draw = DrawIds {
         count: i32::try_from(questions.ids_needed).map_err(|_| defect("too many bookings"))?,
     };
-    let (events, users, ids) = {
-        let connection: &AsyncPgConnection = connection;
-        futures::try_join!(
-            lock(connection, questions.event_ids, locking),
-            find_users(connection, users),
-            draw_ids(connection, draw),
-        )
-        .map_err(before_commit)?
+    let event_ids = questions.event_ids.iter().map(|id| id.get()).collect();
+    let first = FirstQuestions {
+        event_ids,
+        locking,
+        user_ids: users,
+        draw,
     };
+    let (events, users, ids) = match has_begun {
+        true => first
+            .ask(transaction.connection())
+            .await
+            .map_err(before_commit)?,
+        false => {
+            transaction
+                .begin_with(|connection| first.ask(connection).boxed())
+                .await?
+        }
+    };
+    let transaction_id = match events.as_slice() {
+        [(.., transaction_id), ..] => *transaction_id,
+        [] => 0,
+    };
+    let connection = transaction.connection();
     let bookings: Vec<BookingRow> = match bookings {
         bookings if bookings.is_empty() => Vec::new(),
         // Only now that their events are locked.
@@ -142,13 +164,36 @@ pub(super) async fn read(
     Ok(Facts {
         facts: BatchFacts {
             events,
-            users: all(users.into_iter().map(|(id,)| UserId::try_new(id)))?,
+            users: all(users.into_iter().map(UserId::try_new))?,
             keys: HashMap::new(),
             bookings: all(bookings.into_iter().map(booking_facts))?,
         },
         put_off,
         ids,
+        transaction_id,
     })
+}
+
+/// What can be asked together, because nothing of it needs another's answer.
+struct FirstQuestions {
+    event_ids: Vec<i64>,
+    locking: Locking,
+    user_ids: Vec<i64>,
+    draw: DrawIds,
+}
+
+impl FirstQuestions {
+    /// Events, users, ids.
+    async fn ask(
+        self,
+        connection: &AsyncPgConnection,
+    ) -> QueryResult<(Vec<EventRow>, Vec<i64>, Vec<i64>)> {
+        futures::try_join!(
+            lock(connection, self.event_ids, self.locking),
+            find_users(connection, self.user_ids),
+            draw_ids(connection, self.draw),
+        )
+    }
 }
 
 /// The event of each booking that exists.
@@ -177,29 +222,27 @@ fn mentioned(commands: &[SaleCommand]) -> (Vec<i64>, Vec<i64>) {
     (users, bookings)
 }
 
-/// Id, seats left, the beginning, and the clock.
-type EventRow = (i64, i32, DateTime<Utc>, DateTime<Utc>);
+/// Id, seats left, the beginning, the clock, and the transaction.
+type EventRow = (i64, i32, DateTime<Utc>, DateTime<Utc>, i64);
 
 async fn lock(
     connection: &AsyncPgConnection,
-    event_ids: &[EventId],
+    event_ids: Vec<i64>,
     locking: Locking,
 ) -> QueryResult<Vec<EventRow>> {
-    let event_ids = event_ids.iter().map(|id| id.get()).collect();
     match locking {
         Locking::Wait => LockEvents { event_ids }.load(&mut &*connection).await,
         Locking::SkipLocked => LockFreeEvents { event_ids }.load(&mut &*connection).await,
     }
 }
 
-async fn find_users(
-    connection: &AsyncPgConnection,
-    user_ids: Vec<i64>,
-) -> QueryResult<Vec<(i64,)>> {
+async fn find_users(connection: &AsyncPgConnection, user_ids: Vec<i64>) -> QueryResult<Vec<i64>> {
     if user_ids.is_empty() {
         return Ok(Vec::new());
     }
-    FindUsers { user_ids }.load(&mut &*connection).await
+    let find = FindUsers { user_ids };
+    let (found,): (Vec<i64>,) = find.get_result(&mut &*connection).await?;
+    Ok(found)
 }
 
 async fn draw_ids(connection: &AsyncPgConnection, draw: DrawIds) -> QueryResult<Vec<i64>> {
@@ -217,7 +260,7 @@ fn all<T, C: FromIterator<T>>(
 }
 
 fn event_facts(
-    (id, seats_available, start_at, now): EventRow,
+    (id, seats_available, start_at, now, _): EventRow,
 ) -> Result<(EventId, EventFacts), Invalid> {
     let facts = EventFacts {
         start_at,

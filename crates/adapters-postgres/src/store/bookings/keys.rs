@@ -10,9 +10,11 @@ use domain::model::{
 };
 use domain::ports::StoreError;
 use domain::rules::{Sale, SaleCommand};
+use futures::FutureExt;
 
 use crate::error::{before_commit, stored};
 use crate::prepared::prepared;
+use crate::transaction::Transaction;
 
 use super::writes::column;
 
@@ -97,13 +99,14 @@ impl Reserved {
 
 /// Binds every key of the batch that is free. Before any event is locked: whoever
 /// waits here for another transaction's key holds nothing that it may want.
+/// `None` if there are no keys, and then the transaction has not begun yet.
 pub(super) async fn bind(
-    connection: &mut AsyncPgConnection,
+    transaction: &mut Transaction,
     commands: &[SaleCommand],
-) -> Result<Keys, StoreError> {
+) -> Result<Option<Keys>, StoreError> {
     let named = first_by_name(commands);
     if named.is_empty() {
-        return Ok(Keys::default());
+        return Ok(None);
     }
     let seats: Result<_, _> = named
         .values()
@@ -118,7 +121,9 @@ pub(super) async fn bind(
         event_ids: named.values().map(|c| c.event_id.get()).collect(),
         seats: seats?,
     };
-    let bound: Vec<(i64, String, i64)> = bind.load(connection).await.map_err(before_commit)?;
+    let bound: Vec<(i64, String, i64)> = transaction
+        .begin_with(|connection| async move { bind.load(&mut &*connection).await }.boxed())
+        .await?;
     let mut reserved = HashMap::with_capacity(bound.len());
     for row in bound {
         let (name, booking_id) = bound_key(row).map_err(stored)?;
@@ -134,12 +139,12 @@ pub(super) async fn bind(
     let lost: Vec<_> = named.keys().filter(|n| !reserved.contains_key(n)).collect();
     let used = match lost.is_empty() {
         true => HashMap::new(),
-        false => find(connection, &lost).await?,
+        false => find(transaction.connection(), &lost).await?,
     };
-    Ok(Keys {
+    Ok(Some(Keys {
         used,
         reserved: Reserved(reserved),
-    })
+    }))
 }
 
 /// The first command under each key, by user and key.

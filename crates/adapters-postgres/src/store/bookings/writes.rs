@@ -1,146 +1,133 @@
-//! Writing what was decided: one statement for each table.
+//! Writing what was decided, in one statement that travels with COMMIT.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use diesel::QueryResult;
 use diesel::sql_types::{Array, BigInt, Integer, Timestamptz};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use domain::model::SeatCount;
+use diesel_async::RunQueryDsl;
+use domain::model::{BookingId, EventId, SeatCount};
 use domain::ports::StoreError;
-use domain::rules::{Change, Decisions, Sale};
+use domain::rules::{Change, Sale};
+use futures::FutureExt;
 
-use crate::error::{before_commit, defect};
+use crate::error::defect;
 use crate::prepared::prepared;
-use crate::store::maintenance::MarkAll;
-use crate::store::totals::AddToTotal;
-
-use super::keys::{self, Reserved};
+use crate::transaction::Transaction;
 
 prepared!(
-    /// Takes and gives back seats; a row less where that is impossible, which
-    /// the locks rule out.
-    ChangeSeats { event_ids: Vec<i64> as Array<BigInt>, seats: Vec<i64> as Array<BigInt> }
-        -> (BigInt,),
-    "UPDATE events
-     SET seats_available = seats_available + change.seats, version = version + 1,
-         updated_at = clock_timestamp()
-     FROM unnest(?, ?) AS change (event_id, seats)
-     WHERE id = change.event_id AND seats_available + change.seats BETWEEN 0 AND capacity"
-);
-
-prepared!(
-    /// Writes bookings, in their order.
-    InsertBookings {
+    /// Takes and gives back seats, writes bookings, marks those that were
+    /// cancelled, and counts. All parts see the state at the beginning and none
+    /// of them touches a row of another.
+    ///
+    /// It fails as a whole unless each part has changed exactly the rows that it
+    /// is about and it runs in the transaction that has locked the events: nobody
+    /// looks at the numbers before COMMIT. The text that is no number becomes the
+    /// error's.
+    ///
+    /// An event that somebody inserted by hand has no row of figures before its
+    /// first booking, and a booking inserted by hand was never counted. The
+    /// session's slot of the totals comes last.
+    WriteAll {
+        event_ids: Vec<i64> as Array<BigInt>,
+        event_seats: Vec<i64> as Array<BigInt>,
+        event_bookings: Vec<i64> as Array<BigInt>,
         ids: Vec<i64> as Array<BigInt>,
         user_ids: Vec<i64> as Array<BigInt>,
-        event_ids: Vec<i64> as Array<BigInt>,
+        sale_event_ids: Vec<i64> as Array<BigInt>,
         seats: Vec<i32> as Array<Integer>,
         created_at: Vec<DateTime<Utc>> as Array<Timestamptz>,
+        cancelled: Vec<i64> as Array<BigInt>,
+        total: i64 as BigInt,
+        rows_changed: i64 as BigInt,
+        rows_sold: i64 as BigInt,
+        rows_cancelled: i64 as BigInt,
+        transaction_id: i64 as BigInt,
     } -> (BigInt,),
-    "INSERT INTO bookings (id, user_id, event_id, seats, status, created_at, updated_at)
-     SELECT id, user_id, event_id, seats, 'CONFIRMED', created_at, created_at
-     FROM unnest(?, ?, ?, ?, ?) AS sale (id, user_id, event_id, seats, created_at)"
+    "WITH change AS MATERIALIZED (
+         SELECT * FROM unnest(?, ?, ?) AS c (event_id, seats, bookings)
+     ), changed AS (
+         UPDATE events
+         SET seats_available = seats_available + change.seats, version = version + 1,
+             updated_at = clock_timestamp()
+         FROM change
+         WHERE id = change.event_id AND seats_available + change.seats BETWEEN 0 AND capacity
+         RETURNING 1
+     ), sold AS (
+         INSERT INTO bookings (id, user_id, event_id, seats, status, created_at, updated_at)
+         SELECT id, user_id, event_id, seats, 'CONFIRMED', created_at, created_at
+         FROM unnest(?, ?, ?, ?, ?) AS sale (id, user_id, event_id, seats, created_at)
+         RETURNING 1
+     ), cancelled AS (
+         UPDATE bookings SET status = 'CANCELLED', updated_at = clock_timestamp()
+         WHERE id = ANY (?) AND status = 'CONFIRMED'
+         RETURNING 1
+     ), counted AS (
+         INSERT INTO event_sales AS sales (event_id, confirmed_bookings)
+         SELECT event_id, bookings FROM change WHERE bookings > 0
+         ON CONFLICT (event_id) DO UPDATE
+         SET confirmed_bookings = sales.confirmed_bookings + excluded.confirmed_bookings
+         RETURNING 1
+     ), uncounted AS (
+         UPDATE event_sales sales
+         SET confirmed_bookings = greatest(confirmed_bookings + change.bookings, 0)
+         FROM change WHERE change.bookings < 0 AND sales.event_id = change.event_id
+         RETURNING 1
+     ), totalled AS (
+         UPDATE booking_totals SET confirmed_bookings = confirmed_bookings + ?
+         WHERE slot = (pg_backend_pid() % 64)::smallint
+         RETURNING 1
+     ), done AS MATERIALIZED (
+         SELECT (SELECT count(*) FROM changed) AS changed, (SELECT count(*) FROM sold) AS sold,
+                (SELECT count(*) FROM cancelled) AS cancelled,
+                (SELECT count(*) FROM counted) + (SELECT count(*) FROM uncounted) AS figures,
+                (SELECT count(*) FROM totalled) AS totals
+     )
+     SELECT CASE
+         WHEN (changed, sold, cancelled, totals, pg_current_xact_id()::text::bigint)
+             = (?, ?, ?, 1, ?) THEN changed
+         ELSE ('selling changed other rows than were decided on: ' || done)::bigint
+     END
+     FROM done"
 );
 
-prepared!(
-    /// Counts confirmed bookings. A booking that somebody inserted by hand was
-    /// never counted, hence the bound.
-    CountBookings { event_ids: Vec<i64> as Array<BigInt>, bookings: Vec<i64> as Array<BigInt> }
-        -> (BigInt,),
-    "UPDATE event_sales sales
-     SET confirmed_bookings = greatest(confirmed_bookings + change.bookings, 0)
-     FROM unnest(?, ?) AS change (event_id, bookings)
-     WHERE sales.event_id = change.event_id"
-);
+/// Everything that a transaction has yet to write.
+pub(super) struct Writes(WriteAll);
 
-prepared!(
-    /// The first figures of events that somebody inserted by hand.
-    BeginCounting { event_ids: Vec<i64> as Array<BigInt>, bookings: Vec<i64> as Array<BigInt> }
-        -> (BigInt,),
-    "INSERT INTO event_sales (event_id, confirmed_bookings)
-     SELECT event_id, greatest(bookings, 0) FROM unnest(?, ?) AS change (event_id, bookings)
-     ON CONFLICT (event_id) DO NOTHING"
-);
-
-/// Writes a decision. Every statement must have changed the rows that it is
-/// about, else nothing is kept.
-pub(super) async fn write(
-    connection: &mut AsyncPgConnection,
-    decisions: &Decisions,
-    reserved: &Reserved,
-) -> Result<(), StoreError> {
-    keys::finish(connection, reserved, &decisions.sales).await?;
-    let Decisions {
-        sales,
-        cancelled,
-        changes,
-        ..
-    } = decisions;
-    let sum = |part: fn(&Change) -> i64| changes.values().map(part).collect::<Vec<_>>();
-    let event_ids: Vec<i64> = changes.keys().map(|event_id| event_id.get()).collect();
-    let (seats, bookings) = (sum(|change| change.seats), sum(|change| change.bookings));
-    let total = AddToTotal {
-        bookings: bookings.iter().sum(),
-    };
-    let change = ChangeSeats {
-        event_ids: event_ids.clone(),
-        seats,
-    };
-    let count = CountBookings {
-        event_ids: event_ids.clone(),
-        bookings: bookings.clone(),
-    };
-    let insert = insert(sales)?;
-    let mark = MarkAll {
-        ids: cancelled
-            .iter()
-            .map(|booking_id| booking_id.get())
-            .collect(),
-    };
-    let (changed, inserted, marked, counted, totalled) = {
-        let connection: &AsyncPgConnection = connection;
-        futures::try_join!(
-            change.execute(&mut &*connection),
-            rows_of(!sales.is_empty(), insert.execute(&mut &*connection)),
-            rows_of(!cancelled.is_empty(), mark.execute(&mut &*connection)),
-            count.execute(&mut &*connection),
-            total.execute(&mut &*connection),
-        )
-        .map_err(before_commit)?
-    };
-    let expected = (changes.len(), sales.len(), cancelled.len(), 1);
-    if (changed, inserted, marked, totalled) != expected {
-        return Err(defect(format!(
-            "selling changed other rows: {:?} instead of {expected:?}",
-            (changed, inserted, marked, totalled)
-        )));
+impl Writes {
+    pub(super) fn new(
+        sales: &[Sale],
+        cancelled: &[BookingId],
+        changes: &BTreeMap<EventId, Change>,
+        transaction_id: i64,
+    ) -> Result<Self, StoreError> {
+        let seats: Result<_, _> = sales.iter().map(|sale| column(sale.seats)).collect();
+        Ok(Self(WriteAll {
+            event_ids: changes.keys().map(|event_id| event_id.get()).collect(),
+            event_seats: changes.values().map(|change| change.seats).collect(),
+            event_bookings: changes.values().map(|change| change.bookings).collect(),
+            ids: sales.iter().map(|sale| sale.booking_id.get()).collect(),
+            user_ids: sales.iter().map(|sale| sale.user_id.get()).collect(),
+            sale_event_ids: sales.iter().map(|sale| sale.event_id.get()).collect(),
+            seats: seats?,
+            created_at: sales.iter().map(|sale| sale.created_at).collect(),
+            cancelled: cancelled.iter().map(|id| id.get()).collect(),
+            total: changes.values().map(|change| change.bookings).sum(),
+            rows_changed: changes.len() as i64,
+            rows_sold: sales.len() as i64,
+            rows_cancelled: cancelled.len() as i64,
+            transaction_id,
+        }))
     }
-    if counted < changes.len() {
-        let begin = BeginCounting {
-            event_ids,
-            bookings,
-        };
-        begin.execute(connection).await.map_err(before_commit)?;
+
+    /// Writes it and commits.
+    pub(super) async fn commit(self, transaction: Transaction) -> Result<(), StoreError> {
+        let (_,): (i64,) = transaction
+            .commit_with(|connection| {
+                async move { self.0.get_result(&mut &*connection).await }.boxed()
+            })
+            .await?;
+        Ok(())
     }
-    Ok(())
-}
-
-/// The rows that a statement changes, if there is reason to send it.
-async fn rows_of(
-    wanted: bool,
-    statement: impl Future<Output = QueryResult<usize>>,
-) -> QueryResult<usize> {
-    if wanted { statement.await } else { Ok(0) }
-}
-
-fn insert(sales: &[Sale]) -> Result<InsertBookings, StoreError> {
-    let seats: Result<_, _> = sales.iter().map(|sale| column(sale.seats)).collect();
-    Ok(InsertBookings {
-        ids: sales.iter().map(|sale| sale.booking_id.get()).collect(),
-        user_ids: sales.iter().map(|sale| sale.user_id.get()).collect(),
-        event_ids: sales.iter().map(|sale| sale.event_id.get()).collect(),
-        seats: seats?,
-        created_at: sales.iter().map(|sale| sale.created_at).collect(),
-    })
 }
 
 pub(super) fn column(seats: SeatCount) -> Result<i32, StoreError> {
