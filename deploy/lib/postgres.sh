@@ -105,6 +105,7 @@ synchronous_commit = on
 full_page_writes = on
 max_connections = 200
 shared_buffers = 1GB
+min_wal_size = 2GB
 max_wal_size = 4GB
 END
   # Counts the pages that statements touch, where that is asked for. Debian's package

@@ -126,18 +126,17 @@ impl Bench {
 
     /// Measures everything that is wanted, once.
     pub(crate) async fn round(&mut self, plan: &Plan, results: &mut Results) {
-        let peak_for = [
-            Scenario::Cancel,
-            Scenario::Steady,
-            Scenario::Overload,
-            Scenario::OverloadHeld,
-        ];
+        let peak_for = [Scenario::Cancel, Scenario::Steady, Scenario::Overload];
         let needs_peak = peak_for
             .into_iter()
             .any(|scenario| scenario.is_wanted(plan));
         self.booked = None;
         for scenario in ALL {
-            let is_needed = needs_peak && scenario == Scenario::Book(CLIENTS);
+            let is_needed = match scenario {
+                Scenario::Book(CLIENTS) => needs_peak,
+                Scenario::BookHeld => Scenario::OverloadHeld.is_wanted(plan),
+                _ => false,
+            };
             if !(is_needed || scenario.is_wanted(plan)) {
                 continue;
             }
@@ -191,9 +190,10 @@ impl Bench {
                 let Some(processor) = last_processor() else {
                     return Ok(None);
                 };
+                let held = results.last(&format!("{kind}/DHELD")).unwrap_or(0.0);
                 let load = match scenario {
                     Scenario::BookHeld => book(CLIENTS),
-                    _ => open(peak * OVERLOAD).switch("--allow-503"),
+                    _ => open(held * OVERLOAD).switch("--allow-503"),
                 };
                 self.book(plan, load.held_to(processor)).await
             }
