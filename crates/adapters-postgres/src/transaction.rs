@@ -51,7 +51,9 @@ impl Transaction {
         &mut self.connection
     }
 
-    /// Begins, and runs the first statements in the same round trip.
+    /// Begins, and runs the first statements in the same round trip. They run even
+    /// if BEGIN alone fails, each for itself: one that writes has to make sure
+    /// that there is a transaction.
     pub(crate) async fn begin_with<T, F>(&mut self, first: F) -> Result<T, StoreError>
     where
         F: for<'c> FnOnce(&'c AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>>,

@@ -218,6 +218,36 @@ async fn a_command_that_cannot_be_served_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_does_not_begin_binds_no_key() {
+    let shop = Shop::open_with(1, 10, |settings| settings.pool_size = 1).await;
+    // The session forgets how to begin, but not how to bind keys.
+    shop.sql
+        .batch_execute(
+            r#"CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$
+             DECLARE begin_name text;
+             BEGIN
+                 SELECT name INTO STRICT begin_name FROM pg_prepared_statements
+                 WHERE statement = 'BEGIN';
+                 EXECUTE format('DEALLOCATE %I', begin_name);
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER forget BEFORE INSERT ON bookings
+             FOR EACH ROW EXECUTE FUNCTION forget()"#,
+        )
+        .await
+        .expect("a trap");
+    let first = shop.store.book(keyed(1, 1, "first")).await;
+    assert!(first.is_ok(), "{first:?}");
+    let second = shop.store.book(keyed(1, 1, "second")).await;
+    let failed = matches!(second, Err(BookError::Store(StoreError::Failed(_))));
+    assert!(failed, "{second:?}");
+    let keys = "SELECT count(*) FROM idempotency_keys";
+    assert_eq!(shop.number(keys).await, 1);
+    shop.assert_sums_agree().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_in_one_batch_for_two_events_makes_one_booking() {
     let shop = Shop::open(2, 10).await;
     let tasks = (0..20).map(|n| shop.book(keyed(1, n % 2 + 1, "k")));
