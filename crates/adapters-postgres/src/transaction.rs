@@ -80,7 +80,7 @@ impl Transaction {
         let (last, committed): (_, QueryResult<usize>) =
             futures::join!(last(connection), commit.execute(&mut &*connection));
         // The statements' own errors first: that of COMMIT only follows.
-        let last = last.map_err(error::at_commit)?;
+        let last = last.map_err(error::with_commit)?;
         committed.map_err(error::at_commit)?;
         self.note(TransactionDepthChange::DecreaseDepth)?;
         Ok(last)
