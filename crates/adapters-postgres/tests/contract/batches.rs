@@ -184,6 +184,34 @@ async fn an_event_that_is_held_up_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_are_held_up_hold_up_no_other_however_many_they_are() {
+    let shop = Shop::open(12, 5).await;
+    let mut holders = Vec::new();
+    let mut held = Vec::new();
+    // More of them than there are batches at a time, and one after the other,
+    // so that each gets a batch to itself.
+    for event_id in 1..=6 {
+        holders.push(shop.hold(event_id).await);
+        held.push(shop.book(command(1, event_id)));
+        while shop.store.load().waiting + 1 < held.len() {
+            tokio::task::yield_now().await;
+        }
+    }
+    shop.until_waiting(1).await;
+    let free = (0..24).map(|n| shop.book(command(1, n % 6 + 7)));
+    for answer in all(free.collect::<Vec<_>>()).await {
+        answer.expect("seats are free");
+    }
+    assert!(held.iter().all(|task| !task.is_finished()));
+    for holder in holders {
+        holder.batch_execute("COMMIT").await.expect("let go");
+    }
+    assert!(all(held).await.iter().all(Result::is_ok));
+    shop.assert_sums_agree().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_cannot_be_served_fails_alone() {
     let shop = Shop::open(4, 10).await;
     // No value of the model: whoever wants seats of it meets a defect.
@@ -203,7 +231,7 @@ async fn a_command_that_cannot_be_served_fails_alone() {
         store.cancel(booking_id).await
     });
     tasks.push(shop.book(command(2, 2)));
-    shop.until_waiting(2).await;
+    shop.until_waiting(1).await;
     for holder in holders {
         holder.batch_execute("COMMIT").await.expect("let go");
     }
