@@ -276,6 +276,29 @@ async fn a_transaction_that_does_not_begin_binds_no_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_writes_other_rows_than_were_decided_on_writes_none() {
+    let shop = Shop::open(1, 10).await;
+    shop.sql
+        .batch_execute(
+            "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RETURN NULL; END $$;
+             CREATE TRIGGER swallow BEFORE INSERT ON bookings
+             FOR EACH ROW WHEN (NEW.user_id = 2) EXECUTE FUNCTION swallow()",
+        )
+        .await
+        .expect("a trap");
+    let swallowed = shop.store.book(keyed(2, 1, "k")).await;
+    let failed = matches!(swallowed, Err(BookError::Store(StoreError::Failed(_))));
+    assert!(failed, "{swallowed:?}");
+    let keys = "SELECT count(*) FROM idempotency_keys";
+    assert_eq!(shop.number(keys).await, 0);
+    let other = shop.store.book(command(1, 1)).await;
+    assert!(other.is_ok(), "{other:?}");
+    shop.assert_sums_agree().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_in_one_batch_for_two_events_makes_one_booking() {
     let shop = Shop::open(2, 10).await;
     let tasks = (0..20).map(|n| shop.book(keyed(1, n % 2 + 1, "k")));
