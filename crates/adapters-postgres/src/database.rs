@@ -120,6 +120,11 @@ impl Database {
             }))
             .build_unchecked(manager);
         let transactions_max = (settings.pool_size - settings.pool_size / 4).max(1);
+        let at_least_one = |count| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
+        let batches = settings.batches;
+        let batches_max = batches
+            .batches_max
+            .min(at_least_one(transactions_max as usize));
         Ok(Self {
             pool,
             transactions: Arc::new(Semaphore::new(transactions_max as usize)),
@@ -127,11 +132,13 @@ impl Database {
             failures,
             keep_keys: settings.keep_keys,
             batches: Limits {
-                batches_max: settings
-                    .batches
-                    .batches_max
-                    .min(NonZeroUsize::new(transactions_max as usize).unwrap_or(NonZeroUsize::MIN)),
-                ..settings.batches
+                batches_max,
+                // Half of them may wait for events that somebody has locked, the
+                // others never wait.
+                batches_alone_max: batches
+                    .batches_alone_max
+                    .min(at_least_one(batches_max.get() / 2)),
+                ..batches
             },
             runtime: Handle::current(),
         })

@@ -44,10 +44,37 @@ pub(crate) fn before_commit(error: Error) -> StoreError {
     }
 }
 
-/// An error of COMMIT itself: unless the server said why, it may have happened.
-pub(crate) fn at_commit(error: Error) -> StoreError {
+/// An error of a statement behind which COMMIT was sent: unless the server said
+/// why, COMMIT may have happened.
+pub(crate) fn with_commit(error: Error) -> StoreError {
     match before_commit(error) {
         StoreError::Unavailable(cause) => StoreError::OutcomeUnknown(cause),
+        known => known,
+    }
+}
+
+/// An error of COMMIT itself. Only what is known to have rolled back has: a
+/// server that cannot flush its log goes down with an error whose text is about
+/// files, and what it had written may be found when it comes back.
+pub(crate) fn at_commit(error: Error) -> StoreError {
+    use DatabaseErrorKind::{
+        CheckViolation, ExclusionViolation, ForeignKeyViolation, NotNullViolation,
+        RestrictViolation, UniqueViolation,
+    };
+    let refused = matches!(
+        &error,
+        Error::DatabaseError(
+            UniqueViolation
+                | ForeignKeyViolation
+                | CheckViolation
+                | NotNullViolation
+                | RestrictViolation
+                | ExclusionViolation,
+            _
+        )
+    );
+    match with_commit(error) {
+        StoreError::Failed(cause) if !refused => StoreError::OutcomeUnknown(cause),
         known => known,
     }
 }
@@ -98,4 +125,30 @@ pub(crate) fn no_answer(reason: NotDone) -> StoreError {
 /// As [`defect`], for a stored value.
 pub(crate) fn stored(invalid: Invalid) -> StoreError {
     defect(format!("a stored value {invalid}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Error {
+        Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(text.to_owned()))
+    }
+
+    #[test]
+    fn a_commit_that_failed_for_another_reason_than_a_refusal_may_have_happened() {
+        let panic = "could not fsync file \"000000010000000000000001\": Input/output error";
+        let outcome = at_commit(said(panic));
+        assert!(
+            matches!(outcome, StoreError::OutcomeUnknown(_)),
+            "{outcome:?}"
+        );
+        let outcome = with_commit(said(panic));
+        assert!(matches!(outcome, StoreError::Failed(_)), "{outcome:?}");
+        let cancelled = at_commit(said("canceling statement due to statement timeout"));
+        assert!(matches!(cancelled, StoreError::Busy(_)), "{cancelled:?}");
+        let kind = DatabaseErrorKind::ForeignKeyViolation;
+        let refused = at_commit(Error::DatabaseError(kind, Box::new(String::new())));
+        assert!(matches!(refused, StoreError::Failed(_)), "{refused:?}");
+    }
 }

@@ -48,6 +48,7 @@ impl<T: Clone + Send + 'static> SharedRead<T> {
             commands_per_batch_max: NonZeroUsize::MAX,
             keys_per_batch_max: IDS_MAX,
             batches_max: QUERIES_MAX,
+            batches_alone_max: QUERIES_MAX,
             waiting_per_key_max: database.batches.waiting_max,
             waiting_max: database.batches.waiting_max,
         };

@@ -51,7 +51,9 @@ impl Transaction {
         &mut self.connection
     }
 
-    /// Begins, and runs the first statements in the same round trip.
+    /// Begins, and runs the first statements in the same round trip. They run even
+    /// if BEGIN alone fails, each for itself: one that writes has to make sure
+    /// that there is a transaction.
     pub(crate) async fn begin_with<T, F>(&mut self, first: F) -> Result<T, StoreError>
     where
         F: for<'c> FnOnce(&'c AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>>,
@@ -78,7 +80,7 @@ impl Transaction {
         let (last, committed): (_, QueryResult<usize>) =
             futures::join!(last(connection), commit.execute(&mut &*connection));
         // The statements' own errors first: that of COMMIT only follows.
-        let last = last.map_err(error::at_commit)?;
+        let last = last.map_err(error::with_commit)?;
         committed.map_err(error::at_commit)?;
         self.note(TransactionDepthChange::DecreaseDepth)?;
         Ok(last)

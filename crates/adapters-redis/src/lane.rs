@@ -131,6 +131,7 @@ fn limits() -> Limits {
         commands_per_batch_max: commands,
         keys_per_batch_max: NonZeroUsize::MIN,
         batches_max: NonZeroUsize::MIN,
+        batches_alone_max: NonZeroUsize::MIN,
         waiting_per_key_max: waiting,
         waiting_max: waiting,
     }

@@ -34,6 +34,7 @@ impl<K: Key, C, A> Slot<K, C, A> {
             end: BatchEnd {
                 keys: taken.groups.iter().map(|group| group.key.clone()).collect(),
                 put_off: Vec::new(),
+                alone: taken.alone,
                 shared,
             },
             groups: taken.groups,
@@ -72,6 +73,7 @@ pub struct Batch<K: Key, C, A> {
 struct BatchEnd<K: Key, C, A> {
     keys: Vec<K>,
     put_off: Vec<Group<K, C, A>>,
+    alone: bool,
     shared: Arc<Shared<K, C, A>>,
 }
 
@@ -79,6 +81,13 @@ impl<K: Key, C, A> Batch<K, C, A> {
     /// Its commands by key, to be answered one by one.
     pub fn take_groups(&mut self) -> Vec<Group<K, C, A>> {
         std::mem::take(&mut self.groups)
+    }
+
+    /// Whether it has one key and may take long: no more of them are under way
+    /// than [`batches_alone_max`](crate::Limits::batches_alone_max) says. Always
+    /// true for a key that was put off, otherwise if there is room for one more.
+    pub fn is_alone(&self) -> bool {
+        self.end.alone
     }
 
     /// Leaves a key's commands, all or some, for a later batch, in which the key
@@ -99,7 +108,7 @@ impl<K: Key, C, A> Drop for BatchEnd<K, C, A> {
             std::mem::take(&mut self.keys),
             std::mem::take(&mut self.put_off),
         );
-        self.shared.finish(keys, put_off);
+        self.shared.finish(keys, put_off, self.alone);
     }
 }
 

@@ -153,8 +153,13 @@ impl<K: Key, C, A> Shared<K, C, A> {
         self.lock().take(now)
     }
 
-    pub(crate) fn finish(self: &Arc<Self>, keys: Vec<K>, put_off: Vec<Group<K, C, A>>) {
-        let start = self.lock().finish(keys, put_off);
+    pub(crate) fn finish(
+        self: &Arc<Self>,
+        keys: Vec<K>,
+        put_off: Vec<Group<K, C, A>>,
+        alone: bool,
+    ) {
+        let start = self.lock().finish(keys, put_off, alone);
         if start {
             self.start();
         } else {

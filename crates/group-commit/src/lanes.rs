@@ -14,16 +14,19 @@ use crate::pending::NotRun;
 ///
 /// Invariants:
 /// - a key has a lane if and only if commands wait for it or a batch has it;
-/// - `ready` holds, once each, the keys that no batch has and for which commands
-///   wait;
+/// - `ready` and `ready_alone` hold, once each, the keys that no batch has and for
+///   which commands wait; those that ask for a batch of their own are in the latter;
 /// - `waiting` is the number of entries in all lanes;
 /// - numbers rise along a lane;
 /// - unless a slot was given back unused since, a slot is untaken or all slots
-///   are given out while `ready` holds something.
+///   are given out while there is a key that may run.
 pub(crate) struct Lanes<K, C, A> {
     limits: Limits,
     lanes: HashMap<K, Lane<C, A>>,
     ready: VecDeque<K>,
+    ready_alone: VecDeque<K>,
+    /// Batches under way that count as those that may take long.
+    alone: usize,
     waiting: usize,
     /// Slots given out: batches under way or about to be taken.
     slots: usize,
@@ -61,6 +64,8 @@ pub(crate) struct Taken<K, C, A> {
     pub(crate) groups: Vec<Group<K, C, A>>,
     /// Their deadline passed while they waited.
     pub(crate) expired: Vec<Entry<C, A>>,
+    /// Whether it has one key, and counts as one that may take long.
+    pub(crate) alone: bool,
     /// Whether another slot was taken for what is still waiting.
     pub(crate) start: bool,
 }
@@ -71,6 +76,8 @@ impl<K: Key, C, A> Lanes<K, C, A> {
             limits,
             lanes: HashMap::new(),
             ready: VecDeque::new(),
+            ready_alone: VecDeque::new(),
+            alone: 0,
             waiting: 0,
             slots: 0,
             slots_untaken: 0,
@@ -109,7 +116,7 @@ impl<K: Key, C, A> Lanes<K, C, A> {
             number,
         };
         match self.lanes.get_mut(&key) {
-            // Unless a batch has the key, it is in `ready` already.
+            // Unless a batch has the key, it is ready already.
             Some(lane) => lane.entries.push_back(entry),
             None => {
                 let lane = Lane {
@@ -131,59 +138,87 @@ impl<K: Key, C, A> Lanes<K, C, A> {
     }
 
     /// Takes a slot if there is something to do in it. More untaken slots than
-    /// ready keys would find nothing: each takes a key at least.
+    /// keys that may run would find nothing: each takes a key at least.
     pub(crate) fn take_slot(&mut self) -> bool {
-        let start =
-            self.slots_untaken < self.ready.len() && self.slots < self.limits.batches_max.get();
+        let alone = self.ready_alone.len().min(self.room_alone());
+        let start = self.slots_untaken < self.ready.len() + alone
+            && self.slots < self.limits.batches_max.get();
         self.slots += usize::from(start);
         self.slots_untaken += usize::from(start);
         start
     }
 
-    /// Gives a slot its batch: commands of the keys that have waited longest.
+    /// How many more keys may have a batch of their own.
+    fn room_alone(&self) -> usize {
+        let alone_max = self.limits.batches_alone_max.get();
+        alone_max.saturating_sub(self.alone)
+    }
+
+    /// Gives a slot its batch: a key that was put off, if one may run, or commands
+    /// of the keys that have waited longest.
     pub(crate) fn take(&mut self, now: Instant) -> Taken<K, C, A> {
         self.slots_untaken -= 1;
         let mut groups = Vec::new();
         let mut expired = Vec::new();
         let mut room = self.limits.commands_per_batch_max.get();
-        while room > 0 && groups.len() < self.limits.keys_per_batch_max.get() {
-            let Some(key) = self.ready.pop_front() else {
-                break;
-            };
-            let Some(lane) = self.lanes.get_mut(&key) else {
-                continue;
-            };
-            if lane.alone && !groups.is_empty() {
-                self.ready.push_front(key);
-                break;
-            }
-            let before = lane.entries.len();
-            let entries = lane.take(room, now, &mut expired);
-            self.waiting -= before - lane.entries.len();
-            if entries.is_empty() {
-                // All of them had expired: `take` stops early only when full.
-                self.lanes.remove(&key);
-                continue;
-            }
-            room -= entries.len();
-            let alone = std::mem::take(&mut lane.alone);
-            lane.under_way = true;
-            groups.push(Group { key, entries });
-            if alone {
-                break;
+        while groups.is_empty()
+            && self.room_alone() > 0
+            && let Some(key) = self.ready_alone.pop_front()
+        {
+            groups.extend(self.take_key(key, room, now, &mut expired));
+        }
+        let was_put_off = !groups.is_empty();
+        while !was_put_off
+            && room > 0
+            && groups.len() < self.limits.keys_per_batch_max.get()
+            && let Some(key) = self.ready.pop_front()
+        {
+            if let Some(group) = self.take_key(key, room, now, &mut expired) {
+                room -= group.entries.len();
+                groups.push(group);
             }
         }
+        let alone = groups.len() == 1 && self.room_alone() > 0;
+        self.alone += usize::from(alone);
         Taken {
             groups,
             expired,
+            alone,
             start: self.take_slot(),
         }
+    }
+
+    /// Takes a ready key's commands, `None` if all of them had expired.
+    fn take_key(
+        &mut self,
+        key: K,
+        room: usize,
+        now: Instant,
+        expired: &mut Vec<Entry<C, A>>,
+    ) -> Option<Group<K, C, A>> {
+        let lane = self.lanes.get_mut(&key)?;
+        let before = lane.entries.len();
+        let entries = lane.take(room, now, expired);
+        self.waiting -= before - lane.entries.len();
+        if entries.is_empty() {
+            // `take` stops early only when full.
+            self.lanes.remove(&key);
+            return None;
+        }
+        lane.alone = false;
+        lane.under_way = true;
+        Some(Group { key, entries })
     }
 
     /// Ends a batch: lets go of its keys, puts those commands back that it did
     /// not run, at the head of their queues, and frees its slot. Says whether a
     /// slot was taken for what is waiting.
-    pub(crate) fn finish(&mut self, keys: Vec<K>, put_off: Vec<Group<K, C, A>>) -> bool {
+    pub(crate) fn finish(
+        &mut self,
+        keys: Vec<K>,
+        put_off: Vec<Group<K, C, A>>,
+        alone: bool,
+    ) -> bool {
         for group in put_off {
             let Some(lane) = self.lanes.get_mut(&group.key) else {
                 continue;
@@ -204,10 +239,13 @@ impl<K: Key, C, A> Lanes<K, C, A> {
             lane.under_way = false;
             if lane.entries.is_empty() {
                 self.lanes.remove(&key);
+            } else if lane.alone {
+                self.ready_alone.push_back(key);
             } else {
                 self.ready.push_back(key);
             }
         }
+        self.alone -= usize::from(alone);
         self.slots -= 1;
         self.take_slot()
     }
@@ -229,8 +267,12 @@ impl<K: Key, C, A> Lanes<K, C, A> {
         let entry = lane.entries.remove(index)?;
         self.waiting -= 1;
         if lane.entries.is_empty() && !lane.under_way {
+            let ready = match lane.alone {
+                true => &mut self.ready_alone,
+                false => &mut self.ready,
+            };
+            ready.retain(|key| *key != place.key);
             self.lanes.remove(&place.key);
-            self.ready.retain(|key| *key != place.key);
         }
         Some(entry)
     }
@@ -252,14 +294,23 @@ impl<K: Key, C, A> Lanes<K, C, A> {
             assert!(lane.under_way || !lane.entries.is_empty(), "empty lane");
             let in_order = lane.entries.iter().is_sorted_by_key(|entry| entry.number);
             assert!(in_order, "numbers do not rise along a lane");
-            let turns = self.ready.iter().filter(|ready| *ready == key).count();
-            assert_eq!(turns, usize::from(!lane.under_way), "turns of a key");
+            let turns = |ready: &VecDeque<K>| ready.iter().filter(|ready| *ready == key).count();
+            let expected = match lane.alone {
+                _ if lane.under_way => (0, 0),
+                true => (0, 1),
+                false => (1, 0),
+            };
+            let turns = (turns(&self.ready), turns(&self.ready_alone));
+            assert_eq!(turns, expected, "turns of a key");
         }
         assert_eq!(waiting, self.waiting, "waiting");
-        let with_lane = self.ready.iter().all(|key| self.lanes.contains_key(key));
+        let mut ready = self.ready.iter().chain(&self.ready_alone);
+        let with_lane = ready.all(|key| self.lanes.contains_key(key));
         assert!(with_lane, "a key is ready but nothing waits for it");
         assert!(self.slots_untaken <= self.slots, "untaken slots");
         assert!(self.slots <= self.limits.batches_max.get(), "slots");
+        let alone_max = self.limits.batches_alone_max.get();
+        assert!(self.alone <= alone_max, "keys alone");
     }
 
     pub(crate) fn waiting(&self) -> usize {

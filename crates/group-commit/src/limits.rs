@@ -20,6 +20,10 @@ pub struct Limits {
     pub keys_per_batch_max: NonZeroUsize,
     /// Batches under way at the same time.
     pub batches_max: NonZeroUsize,
+    /// Those of them that may take long, which are those of one key: see
+    /// [`Batch::is_alone`](crate::Batch::is_alone). Fewer than `batches_max` leave
+    /// slots for everybody else.
+    pub batches_alone_max: NonZeroUsize,
     /// Commands that wait for one key, those under way left aside. Those that a
     /// batch puts off come back whatever this says, and count.
     pub waiting_per_key_max: NonZeroUsize,
@@ -28,15 +32,17 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Batches of 512 commands and as many keys, four at a time, and 4,096
-    /// commands waiting, be it for one key or for all.
+    /// Batches of 512 commands and as many keys, four at a time, two of which may
+    /// take long, and 4,096 commands waiting, be it for one key or
+    /// for all.
     fn default() -> Self {
-        let [commands, keys, batches, waiting] =
-            [512, 512, 4, 4_096].map(|n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN));
+        let [commands, keys, batches, alone, waiting] =
+            [512, 512, 4, 2, 4_096].map(|n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN));
         Self {
             commands_per_batch_max: commands,
             keys_per_batch_max: keys,
             batches_max: batches,
+            batches_alone_max: alone,
             waiting_per_key_max: waiting,
             waiting_max: waiting,
         }

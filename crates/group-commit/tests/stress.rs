@@ -147,6 +147,7 @@ async fn the_ledger_agrees_with_what_callers_were_told() {
         commands_per_batch_max: NonZeroUsize::new(16).expect("above 0"),
         keys_per_batch_max: NonZeroUsize::new(3).expect("above 0"),
         batches_max: NonZeroUsize::new(3).expect("above 0"),
+        batches_alone_max: NonZeroUsize::new(2).expect("above 0"),
         waiting_per_key_max: NonZeroUsize::new(30).expect("above 0"),
         waiting_max: NonZeroUsize::new(80).expect("above 0"),
     };

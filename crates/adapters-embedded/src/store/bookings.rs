@@ -50,6 +50,7 @@ impl SqliteBookingStore {
             commands_per_batch_max: COMMANDS_PER_BATCH_MAX,
             keys_per_batch_max: NonZeroUsize::MIN,
             batches_max: NonZeroUsize::MIN,
+            batches_alone_max: NonZeroUsize::MIN,
             waiting_per_key_max: database.queue_max(),
             waiting_max: database.queue_max(),
         };

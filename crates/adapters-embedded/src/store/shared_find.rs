@@ -37,6 +37,7 @@ impl SharedFind {
             commands_per_batch_max: NonZeroUsize::MAX,
             keys_per_batch_max: EVENTS_MAX,
             batches_max: TRANSACTIONS_MAX,
+            batches_alone_max: TRANSACTIONS_MAX,
             waiting_per_key_max: database.queue_max(),
             waiting_max: database.queue_max(),
         };

@@ -184,6 +184,34 @@ async fn an_event_that_is_held_up_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_are_held_up_hold_up_no_other_however_many_they_are() {
+    let shop = Shop::open(12, 5).await;
+    let mut holders = Vec::new();
+    let mut held = Vec::new();
+    // More of them than there are batches at a time, and one after the other,
+    // so that each gets a batch to itself.
+    for event_id in 1..=6 {
+        holders.push(shop.hold(event_id).await);
+        held.push(shop.book(command(1, event_id)));
+        while shop.store.load().waiting + 1 < held.len() {
+            tokio::task::yield_now().await;
+        }
+    }
+    shop.until_waiting(1).await;
+    let free = (0..24).map(|n| shop.book(command(1, n % 6 + 7)));
+    for answer in all(free.collect::<Vec<_>>()).await {
+        answer.expect("seats are free");
+    }
+    assert!(held.iter().all(|task| !task.is_finished()));
+    for holder in holders {
+        holder.batch_execute("COMMIT").await.expect("let go");
+    }
+    assert!(all(held).await.iter().all(Result::is_ok));
+    shop.assert_sums_agree().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_cannot_be_served_fails_alone() {
     let shop = Shop::open(4, 10).await;
     // No value of the model: whoever wants seats of it meets a defect.
@@ -203,7 +231,7 @@ async fn a_command_that_cannot_be_served_fails_alone() {
         store.cancel(booking_id).await
     });
     tasks.push(shop.book(command(2, 2)));
-    shop.until_waiting(2).await;
+    shop.until_waiting(1).await;
     for holder in holders {
         holder.batch_execute("COMMIT").await.expect("let go");
     }
@@ -214,6 +242,59 @@ async fn a_command_that_cannot_be_served_fails_alone() {
         domain::ports::CancelError::Store(StoreError::Failed(_))
     );
     assert!(defect, "{error:?}");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_does_not_begin_binds_no_key() {
+    let shop = Shop::open_with(1, 10, |settings| settings.pool_size = 1).await;
+    // The session forgets how to begin, but not how to bind keys.
+    shop.sql
+        .batch_execute(
+            r#"CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$
+             DECLARE begin_name text;
+             BEGIN
+                 SELECT name INTO STRICT begin_name FROM pg_prepared_statements
+                 WHERE statement = 'BEGIN';
+                 EXECUTE format('DEALLOCATE %I', begin_name);
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER forget BEFORE INSERT ON bookings
+             FOR EACH ROW EXECUTE FUNCTION forget()"#,
+        )
+        .await
+        .expect("a trap");
+    let first = shop.store.book(keyed(1, 1, "first")).await;
+    assert!(first.is_ok(), "{first:?}");
+    let second = shop.store.book(keyed(1, 1, "second")).await;
+    let failed = matches!(second, Err(BookError::Store(StoreError::Failed(_))));
+    assert!(failed, "{second:?}");
+    let keys = "SELECT count(*) FROM idempotency_keys";
+    assert_eq!(shop.number(keys).await, 1);
+    shop.assert_sums_agree().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_writes_other_rows_than_were_decided_on_writes_none() {
+    let shop = Shop::open(1, 10).await;
+    shop.sql
+        .batch_execute(
+            "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RETURN NULL; END $$;
+             CREATE TRIGGER swallow BEFORE INSERT ON bookings
+             FOR EACH ROW WHEN (NEW.user_id = 2) EXECUTE FUNCTION swallow()",
+        )
+        .await
+        .expect("a trap");
+    let swallowed = shop.store.book(keyed(2, 1, "k")).await;
+    let failed = matches!(swallowed, Err(BookError::Store(StoreError::Failed(_))));
+    assert!(failed, "{swallowed:?}");
+    let keys = "SELECT count(*) FROM idempotency_keys";
+    assert_eq!(shop.number(keys).await, 0);
+    let other = shop.store.book(command(1, 1)).await;
+    assert!(other.is_ok(), "{other:?}");
+    shop.assert_sums_agree().await;
     shop.close().await;
 }
 

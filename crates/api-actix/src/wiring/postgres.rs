@@ -142,6 +142,7 @@ fn batches(settings: &Settings) -> Limits {
         commands_per_batch_max: booking.batch_max,
         keys_per_batch_max: booking.batch_max,
         batches_max: booking.batches_max,
+        batches_alone_max: booking.batches_max,
         waiting_per_key_max: booking.queue_per_event_max,
         waiting_max: booking.queue_max,
     }

@@ -35,6 +35,8 @@ struct Bench {
     /// Keys in the order in which they became ready.
     turns: Vec<u8>,
     put_off: BTreeSet<u8>,
+    /// Keys of batches that they asked for.
+    alone: Vec<u8>,
     places: Vec<(Waiting, Place<u8>)>,
     batches: Vec<Vec<Group<u8, u32, ()>>>,
     slots_untaken: usize,
@@ -49,6 +51,7 @@ impl Bench {
             commands_per_batch_max: limit(chance.usize(1..=6)),
             keys_per_batch_max: limit(chance.usize(1..=3)),
             batches_max: limit(chance.usize(1..=3)),
+            batches_alone_max: limit(chance.usize(1..=3)),
             waiting_per_key_max: limit(chance.usize(1..=6)),
             waiting_max: limit(chance.usize(1..=12)),
         };
@@ -63,6 +66,7 @@ impl Bench {
             waiting: Vec::new(),
             turns: Vec::new(),
             put_off: BTreeSet::new(),
+            alone: Vec::new(),
             places: Vec::new(),
             batches: Vec::new(),
             slots_untaken: 0,
@@ -99,7 +103,7 @@ impl Bench {
         assert_eq!(self.lanes.waiting(), self.waiting.len());
         let slots = self.slots_untaken + self.batches.len();
         assert_eq!(self.lanes.slots(), slots);
-        let served = self.turns.is_empty()
+        let served = self.may_run() == 0
             || self.slots_untaken > 0
             || slots == self.limits.batches_max.get()
             || self.given_back;
@@ -112,8 +116,16 @@ impl Bench {
         if start {
             self.slots_untaken += 1;
             self.given_back = false;
-            assert!(self.slots_untaken <= self.turns.len(), "a slot for nothing");
+            assert!(self.slots_untaken <= self.may_run(), "a slot for nothing");
         }
+    }
+
+    /// How many keys could begin now, each in a batch of its own.
+    fn may_run(&self) -> usize {
+        let alone = self.turns.iter().filter(|key| self.put_off.contains(key));
+        let alone = alone.count();
+        let room = self.limits.batches_alone_max.get() - self.alone.len();
+        self.turns.len() - alone + alone.min(room)
     }
 
     fn under_way(&self, key: u8) -> bool {
@@ -159,37 +171,58 @@ impl Bench {
         self.started(submitted.start);
     }
 
-    /// What a batch should get: keys in turn, and of each what came first.
+    /// What a batch should get: a key that was put off if one may run, or keys in
+    /// turn, and of each what came first.
     fn expected(&mut self) -> (Vec<(u8, Vec<u32>)>, Vec<u32>) {
         let (mut groups, mut expired) = (Vec::new(), Vec::new());
         let mut room = self.limits.commands_per_batch_max.get();
-        while let Some(key) = self.turns.first().copied() {
-            let alone = self.put_off.contains(&key);
-            let full = room == 0 || groups.len() == self.limits.keys_per_batch_max.get();
-            if full || (alone && !groups.is_empty()) {
-                break;
-            }
-            self.turns.remove(0);
-            self.put_off.remove(&key);
-            let mut commands = Vec::new();
-            self.waiting.retain(|waiting| {
-                if waiting.key != key || commands.len() == room {
-                    return true;
-                }
-                let passed = waiting.deadline.is_some_and(|second| second <= self.now);
-                let list = if passed { &mut expired } else { &mut commands };
-                list.push(waiting.command);
-                false
-            });
-            room -= commands.len();
-            if !commands.is_empty() {
-                groups.push((key, commands));
-                if alone {
-                    break;
+        if self.alone.len() < self.limits.batches_alone_max.get() {
+            let (put_off, turns) = (self.put_off.clone(), self.turns.clone());
+            for key in turns.into_iter().filter(|key| put_off.contains(key)) {
+                let commands = self.expected_of(key, room, &mut expired);
+                self.put_off.remove(&key);
+                if !commands.is_empty() {
+                    self.alone.push(key);
+                    return (vec![(key, commands)], expired);
                 }
             }
         }
+        let turns = self.turns.clone();
+        for key in turns
+            .into_iter()
+            .filter(|key| !self.put_off.contains(key))
+            .collect::<Vec<_>>()
+        {
+            if room == 0 || groups.len() == self.limits.keys_per_batch_max.get() {
+                break;
+            }
+            let commands = self.expected_of(key, room, &mut expired);
+            room -= commands.len();
+            if !commands.is_empty() {
+                groups.push((key, commands));
+            }
+        }
+        if let [(key, _)] = groups.as_slice()
+            && self.alone.len() < self.limits.batches_alone_max.get()
+        {
+            self.alone.push(*key);
+        }
         (groups, expired)
+    }
+
+    fn expected_of(&mut self, key: u8, room: usize, expired: &mut Vec<u32>) -> Vec<u32> {
+        self.turns.retain(|other| *other != key);
+        let mut commands = Vec::new();
+        self.waiting.retain(|waiting| {
+            if waiting.key != key || commands.len() == room {
+                return true;
+            }
+            let passed = waiting.deadline.is_some_and(|second| second <= self.now);
+            let list = if passed { &mut *expired } else { &mut commands };
+            list.push(waiting.command);
+            false
+        });
+        commands
     }
 
     fn take(&mut self) {
@@ -213,6 +246,7 @@ impl Bench {
     fn finish(&mut self, chance: &mut Rng) {
         let batch = self.batches.swap_remove(chance.usize(..self.batches.len()));
         let keys: Vec<u8> = batch.iter().map(|group| group.key).collect();
+        let alone = self.end_alone(&keys);
         let mut put_off = Vec::new();
         for mut group in batch {
             if chance.u8(0..3) > 0 {
@@ -238,11 +272,16 @@ impl Bench {
         }
         // Commands are counted, so that this is the order in which they came.
         self.waiting.sort_by_key(|waiting| waiting.command);
-        let start = self.lanes.finish(keys.clone(), put_off);
+        let start = self.lanes.finish(keys.clone(), put_off, alone);
         for key in keys {
             self.turn(key);
         }
         self.started(start);
+    }
+
+    fn end_alone(&mut self, keys: &[u8]) -> bool {
+        let index = self.alone.iter().position(|key| keys.contains(key));
+        index.map(|index| self.alone.remove(index)).is_some()
     }
 
     fn withdraw(&mut self, chance: &mut Rng) {
@@ -280,7 +319,8 @@ impl Bench {
             } else if let Some(batch) = self.batches.pop() {
                 let keys: Vec<u8> = batch.iter().map(|group| group.key).collect();
                 drop(batch);
-                let start = self.lanes.finish(keys.clone(), Vec::new());
+                let alone = self.end_alone(&keys);
+                let start = self.lanes.finish(keys.clone(), Vec::new(), alone);
                 for key in keys {
                     self.turn(key);
                 }

@@ -24,12 +24,13 @@ type SaleEntry = Entry<SaleCommand, Answer>;
 /// The batch ends, so that the next one can begin, before anybody is told.
 pub(super) async fn run(database: &Database, mut batch: SaleBatch) {
     let mut groups = batch.take_groups();
-    let answers = if groups.len() > 1 {
-        run_together(database, groups, &mut batch).await
-    } else if let Some(group) = groups.pop() {
-        run_alone(database, group).await
-    } else {
-        Vec::new()
+    let answers = match groups.pop() {
+        Some(group) if batch.is_alone() => run_alone(database, group).await,
+        Some(group) => {
+            groups.push(group);
+            run_together(database, groups, &mut batch).await
+        }
+        None => Vec::new(),
     };
     drop(batch);
     for (entry, answer) in answers {
@@ -40,7 +41,7 @@ pub(super) async fn run(database: &Database, mut batch: SaleBatch) {
 /// Commands and what they are to be told.
 type Answers = Vec<(SaleEntry, Answer)>;
 
-/// For several events; those that must be served alone are put off.
+/// For events that are not waited for; those that must be served alone are put off.
 async fn run_together(
     database: &Database,
     groups: Vec<SaleGroup>,
@@ -69,7 +70,7 @@ async fn run_together(
     }
 }
 
-/// For one event, whose lock is waited for.
+/// For one event, whose lock is waited for. Only so many batches at a time may.
 async fn run_alone(database: &Database, group: SaleGroup) -> Answers {
     let work = Work::of(std::slice::from_ref(&group));
     match attempt(database, work, Locking::Wait).await {

@@ -188,11 +188,13 @@ impl FirstQuestions {
         self,
         connection: &AsyncPgConnection,
     ) -> QueryResult<(Vec<EventRow>, Vec<i64>, Vec<i64>)> {
-        futures::try_join!(
+        // All of them, because the first error is the cause of the others.
+        let (events, users, ids) = futures::join!(
             lock(connection, self.event_ids, self.locking),
             find_users(connection, self.user_ids),
             draw_ids(connection, self.draw),
-        )
+        );
+        Ok((events?, users?, ids?))
     }
 }
 

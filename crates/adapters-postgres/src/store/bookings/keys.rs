@@ -19,9 +19,18 @@ use crate::transaction::Transaction;
 use super::writes::column;
 
 prepared!(
+    /// Says until the end of the transaction that there is one. BEGIN travels with
+    /// what binds the keys; if it alone fails, because it is cancelled for
+    /// instance, this is undone at once, and nothing is bound for good.
+    NoteBegun {} -> (Text,),
+    "SELECT set_config('utsavam.has_begun', 'yes', true)"
+);
+
+prepared!(
     /// Binds keys to the ids that their bookings are going to have, in the order
     /// of `(user_id, key)`. Inserts nothing where the user is unknown or the key
-    /// is bound. A key that another transaction is just binding is waited for.
+    /// is bound, and nothing at all outside of a transaction. A key that another
+    /// transaction is just binding is waited for.
     BindKeys {
         user_ids: Vec<i64> as Array<BigInt>,
         keys: Vec<String> as Array<Text>,
@@ -32,6 +41,7 @@ prepared!(
      SELECT k.user_id, k.key, nextval('bookings_id_seq'), k.event_id, k.seats
      FROM unnest(?, ?, ?, ?) AS k (user_id, key, event_id, seats)
      WHERE EXISTS (SELECT FROM users WHERE id = k.user_id)
+         AND current_setting('utsavam.has_begun', true) = 'yes'
      ORDER BY k.user_id, k.key COLLATE "C"
      ON CONFLICT (user_id, key) DO NOTHING
      RETURNING user_id, key, booking_id"#
@@ -122,7 +132,17 @@ pub(super) async fn bind(
         seats: seats?,
     };
     let bound: Vec<(i64, String, i64)> = transaction
-        .begin_with(|connection| async move { bind.load(&mut &*connection).await }.boxed())
+        .begin_with(|connection| {
+            async move {
+                let note = NoteBegun {};
+                let (noted, bound) = futures::join!(
+                    note.execute(&mut &*connection),
+                    bind.load(&mut &*connection)
+                );
+                noted.and(bound)
+            }
+            .boxed()
+        })
         .await?;
     let mut reserved = HashMap::with_capacity(bound.len());
     for row in bound {
