@@ -535,3 +535,21 @@ async fn whoever_asks_for_an_event_gets_no_older_answer_than_a_query_of_their_ow
     );
     shop.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_do_not_exist_wait_for_nobody() {
+    let shop = Shop::open(1, 50).await;
+    // The one batch that may wait for a lock does.
+    let holder = shop.hold(1).await;
+    let first = shop.book(command(1, 1));
+    shop.until_waiting(1).await;
+    let tasks: Vec<_> = (0..200).map(|n| shop.book(command(1, 1_000 + n))).collect();
+    for refused in all(tasks).await {
+        let unknown = matches!(refused, Err(BookError::EventNotFound(_)));
+        assert!(unknown, "{refused:?}");
+    }
+    assert!(!first.is_finished());
+    holder.batch_execute("COMMIT").await.expect("let go");
+    assert!(first.await.expect("no panic").is_ok());
+    shop.close().await;
+}

@@ -148,7 +148,7 @@ impl Work {
 struct Outcome {
     /// One for each command; without meaning for those of events put off.
     answers: Vec<SaleAnswer>,
-    /// Events that were not there or that somebody else had locked.
+    /// Events that somebody else had locked.
     put_off: Vec<EventId>,
 }
 

@@ -49,6 +49,12 @@ prepared!(
 );
 
 prepared!(
+    /// Those of them that are there, locked or not, as one value.
+    FindEvents { event_ids: Vec<i64> as Array<BigInt> } -> (Array<BigInt>,),
+    "SELECT coalesce(array_agg(id), '{}') FROM events WHERE id = ANY (?) AND deleted_at IS NULL"
+);
+
+prepared!(
     /// Those of them who are registered, as one value: a row for each would cost
     /// more than looking it up.
     FindUsers { user_ids: Vec<i64> as Array<BigInt> } -> (Array<BigInt>,),
@@ -96,7 +102,7 @@ pub(super) struct Questions<'a> {
 /// Everything that is decided on, but the keys.
 pub(super) struct Facts {
     pub(super) facts: BatchFacts,
-    /// Events that are not there or were skipped; empty when locks are waited for.
+    /// Events that are there but were skipped; empty when locks are waited for.
     pub(super) put_off: Vec<EventId>,
     /// As many as were needed, rising.
     pub(super) ids: Vec<BookingId>,
@@ -123,7 +129,7 @@ pub(super) async fn read(
         user_ids: users,
         draw,
     };
-    let (events, users, ids) = match has_begun {
+    let (events, there, users, ids) = match has_begun {
         true => first
             .ask(transaction.connection())
             .await
@@ -148,15 +154,9 @@ pub(super) async fn read(
             .map_err(before_commit)?,
     };
     let events: HashMap<_, _> = all(events.into_iter().map(event_facts))?;
-    let put_off = match locking {
-        Locking::Wait => Vec::new(),
-        Locking::SkipLocked => questions
-            .event_ids
-            .iter()
-            .copied()
-            .filter(|event_id| !events.contains_key(event_id))
-            .collect(),
-    };
+    let locked = |event_id: &EventId| events.contains_key(event_id);
+    let there: Vec<EventId> = all(there.into_iter().map(EventId::try_new))?;
+    let put_off = there.into_iter().filter(|id| !locked(id)).collect();
     let ids: Vec<_> = all(ids.into_iter().map(BookingId::try_new))?;
     if ids.len() != questions.ids_needed {
         return Err(defect("the sequence gave another number of ids"));
@@ -183,18 +183,23 @@ struct FirstQuestions {
 }
 
 impl FirstQuestions {
-    /// Events, users, ids.
+    /// Events, those that are there if not all of them are waited for, users, ids.
     async fn ask(
         self,
         connection: &AsyncPgConnection,
-    ) -> QueryResult<(Vec<EventRow>, Vec<i64>, Vec<i64>)> {
+    ) -> QueryResult<(Vec<EventRow>, Vec<i64>, Vec<i64>, Vec<i64>)> {
+        let there = match self.locking {
+            Locking::Wait => Vec::new(),
+            Locking::SkipLocked => self.event_ids.clone(),
+        };
         // All of them, because the first error is the cause of the others.
-        let (events, users, ids) = futures::join!(
+        let (events, there, users, ids) = futures::join!(
             lock(connection, self.event_ids, self.locking),
+            find_events(connection, there),
             find_users(connection, self.user_ids),
             draw_ids(connection, self.draw),
         );
-        Ok((events?, users?, ids?))
+        Ok((events?, there?, users?, ids?))
     }
 }
 
@@ -236,6 +241,15 @@ async fn lock(
         Locking::Wait => LockEvents { event_ids }.load(&mut &*connection).await,
         Locking::SkipLocked => LockFreeEvents { event_ids }.load(&mut &*connection).await,
     }
+}
+
+async fn find_events(connection: &AsyncPgConnection, event_ids: Vec<i64>) -> QueryResult<Vec<i64>> {
+    if event_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let find = FindEvents { event_ids };
+    let (found,): (Vec<i64>,) = find.get_result(&mut &*connection).await?;
+    Ok(found)
 }
 
 async fn find_users(connection: &AsyncPgConnection, user_ids: Vec<i64>) -> QueryResult<Vec<i64>> {
