@@ -10,6 +10,7 @@ use domain::model::{EventId, EventSeats, ReservationId, SeatCount};
 use domain::ports::GateAnswer;
 use group_commit::Reply;
 
+use crate::blocks::Trim;
 use crate::scripts::{Scripts, is_unknown_script};
 
 /// Commands of one batch: few enough for what `batch.lua` unpacks at once, and
@@ -38,6 +39,14 @@ pub(crate) enum GateCommand {
     },
     Open(EventSeats),
     Close(EventId),
+    /// Leases a block if plenty is left after it. Answered like a take.
+    Block {
+        event_id: EventId,
+        block: ReservationId,
+        seats: i64,
+        plenty: i64,
+    },
+    Trim(Trim),
     /// Asks nothing; it is done when everything before it is.
     Catch,
 }
@@ -91,14 +100,19 @@ impl<'a> Plan<'a> {
             | GateCommand::Release { event_id, .. }
             | GateCommand::Adjust { event_id, .. }
             | GateCommand::Open(EventSeats { event_id, .. })
-            | GateCommand::Close(event_id) => event_id,
+            | GateCommand::Close(event_id)
+            | GateCommand::Block { event_id, .. }
+            | GateCommand::Trim(Trim { event_id, .. }) => event_id,
             GateCommand::Catch => return self.catching.push(reply),
         };
         let call = self.call_for(event_id);
         write_words(&mut call.command, command);
         call.waiting.push(Waiting {
             reply,
-            is_take: matches!(command, GateCommand::Take { .. }),
+            is_take: matches!(
+                command,
+                GateCommand::Take { .. } | GateCommand::Block { .. }
+            ),
         });
     }
 
@@ -167,6 +181,25 @@ fn write_words(call: &mut Cmd, command: GateCommand) {
         }
         GateCommand::Close(_) => {
             call.arg("close").arg("");
+        }
+        GateCommand::Block {
+            block,
+            seats,
+            plenty,
+            ..
+        } => {
+            call.write_arg_fmt(format_args!("block {seats} {plenty}"));
+            call.write_arg_fmt(block);
+        }
+        GateCommand::Trim(Trim {
+            block,
+            from,
+            to,
+            back,
+            ..
+        }) => {
+            call.write_arg_fmt(format_args!("trim {from} {to} {back}"));
+            call.write_arg_fmt(block);
         }
         GateCommand::Catch => {}
     }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::Connection;
@@ -13,10 +14,15 @@ use domain::ports::{
 };
 
 use crate::commands::{GateCommand, Outcome};
+use crate::front::Front;
 use crate::lane::Lane;
 use crate::link::Link;
 use crate::scripts::Scripts;
 use crate::settings::{ConnectError, GateSettings};
+
+/// How long a block gives: what several processes hold back is back before
+/// anybody notices.
+const BLOCK_LIFE: Duration = Duration::from_millis(100);
 
 /// A seat gate that all processes share, on Redis 7 or newer.
 ///
@@ -40,6 +46,11 @@ use crate::settings::{ConnectError, GateSettings};
 /// own at most for [`GateSettings::response_timeout`], and for its own as long
 /// again ([`GateSettings::connect_timeout`] more if it has to connect).
 ///
+/// While plenty of tokens is left, a crowd at one event is served from blocks:
+/// leases for many seats, of which this process gives without asking Redis.
+/// [`read`](SeatGate::read), [`raise`](SeatGate::raise) and
+/// [`rebuild`](SeatGate::rebuild) put the blocks of their events back first.
+///
 /// Batches run on the runtime in which the gate was made, or else on the one
 /// from which it was first asked. That one must last as long as the gate: make
 /// it on the program's main runtime, and ask it from any.
@@ -49,7 +60,7 @@ use crate::settings::{ConnectError, GateSettings};
 pub struct RedisSeatGate {
     link: Arc<Link>,
     scripts: Arc<Scripts>,
-    lane: Lane,
+    front: Arc<Front>,
     settings: GateSettings,
 }
 
@@ -60,10 +71,24 @@ impl RedisSeatGate {
     /// # Errors
     /// The URL is not one of Redis or asks for TLS, or a setting cannot work.
     pub fn try_new(url: &str, settings: GateSettings) -> Result<Self, ConnectError> {
+        Self::try_with_block_life(url, settings, BLOCK_LIFE)
+    }
+
+    /// As [`try_new`](Self::try_new), with blocks that give for so long instead
+    /// of 100 ms.
+    ///
+    /// # Errors
+    /// As [`try_new`](Self::try_new).
+    pub fn try_with_block_life(
+        url: &str,
+        settings: GateSettings,
+        block_life: Duration,
+    ) -> Result<Self, ConnectError> {
         let link = Arc::new(Link::try_new(url, &settings)?);
         let scripts = Arc::new(Scripts::new());
+        let lane = Lane::new(Arc::clone(&link), Arc::clone(&scripts), &settings);
         Ok(Self {
-            lane: Lane::new(Arc::clone(&link), Arc::clone(&scripts), &settings),
+            front: Front::new(lane, block_life, settings.lease_ttl),
             link,
             scripts,
             settings,
@@ -73,23 +98,27 @@ impl RedisSeatGate {
     /// Waits until everything that this gate was told is done, settling above
     /// all, and takes nothing any more. For the end of the program.
     pub async fn drain(&self) {
-        self.lane.drain().await;
+        self.front.drain().await;
     }
 
     /// Asks for something whose answer nobody needs, and waits until it is done.
     async fn ask_for(&self, command: GateCommand) {
-        if let Err(error) = self.lane.ask(command).await {
+        if let Err(error) = self.front.ask(command).await {
             tracing::debug!(%error, "the seat gate was not told");
         }
     }
 
     /// Asks once everything that this gate was told before is done, so that the
     /// answer shows it.
-    async fn insist<T, F>(&self, work: impl FnOnce(Connection) -> F) -> Result<T, GateError>
+    async fn insist<T, F>(
+        &self,
+        event_ids: &[EventId],
+        work: impl FnOnce(Connection) -> F,
+    ) -> Result<T, GateError>
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let asked = match self.lane.catch_up().await {
+        let asked = match self.front.catch_up(event_ids).await {
             Ok(()) => self.link.insist(work).await,
             Err(error) => Err(error),
         };
@@ -105,12 +134,7 @@ impl SeatGate for RedisSeatGate {
         reservation: ReservationId,
         seats: SeatCount,
     ) -> GateAnswer {
-        let take = GateCommand::Take {
-            event_id,
-            reservation,
-            seats,
-        };
-        match self.lane.ask(take).await {
+        match self.front.take(event_id, reservation, seats).await {
             Ok(Outcome::Taken(answer)) => answer,
             Ok(Outcome::Done | Outcome::Failed) => GateAnswer::Unknown,
             Err(error) => {
@@ -121,21 +145,15 @@ impl SeatGate for RedisSeatGate {
     }
 
     async fn settle(&self, event_id: EventId, reservation: ReservationId) {
-        let settle = GateCommand::Settle {
-            event_id,
-            reservation,
-        };
-        if let Err(error) = self.lane.tell(settle) {
+        if let Err(error) = self.front.settle(event_id, reservation) {
             tracing::debug!(%error, %event_id, "a lease is left to run out");
         }
     }
 
     async fn release(&self, event_id: EventId, reservation: ReservationId) {
-        self.ask_for(GateCommand::Release {
-            event_id,
-            reservation,
-        })
-        .await;
+        if let Err(error) = self.front.release(event_id, reservation).await {
+            tracing::debug!(%error, %event_id, "a lease is left to run out");
+        }
     }
 
     async fn adjust(&self, event_id: EventId, seats: i64) {
@@ -154,14 +172,16 @@ impl SeatGate for RedisSeatGate {
         if event_ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.insist(|redis| self.scripts.read(event_ids, redis))
+        self.insist(event_ids, |redis| self.scripts.read(event_ids, redis))
             .await
     }
 
     async fn raise(&self, event: EventSeats) -> Result<bool, GateError> {
         let call = self.scripts.raise(event);
-        self.insist(|mut redis| async move { call.run(&mut redis).await })
-            .await
+        self.insist(&[event.event_id], |mut redis| async move {
+            call.run(&mut redis).await
+        })
+        .await
     }
 
     async fn rebuild(
@@ -170,8 +190,10 @@ impl SeatGate for RedisSeatGate {
         generation: GateGeneration,
     ) -> Result<bool, GateError> {
         let call = self.scripts.rebuild(event, generation);
-        self.insist(|mut redis| async move { call.run(&mut redis).await })
-            .await
+        self.insist(&[event.event_id], |mut redis| async move {
+            call.run(&mut redis).await
+        })
+        .await
     }
 }
 

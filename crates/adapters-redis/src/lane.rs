@@ -24,11 +24,16 @@ const WAITING_MAX: usize = 16_384;
 pub(crate) struct Lane {
     queue: GroupCommit<(), Admitted, Outcome>,
     link: Arc<Link>,
+    runtime: Arc<OnceLock<Handle>>,
     response_timeout: Duration,
 }
 
+/// The answer to a command that was put into the lane. A command whose answer
+/// nobody waits for runs all the same.
+pub(crate) type Asked = Pending<(), Admitted, Outcome>;
+
 /// A command with its leave to ask Redis.
-struct Admitted {
+pub(crate) struct Admitted {
     command: GateCommand,
     pass: Pass,
 }
@@ -49,21 +54,25 @@ impl Lane {
             scripts,
             lease_ttl: settings.lease_ttl,
         });
-        let runtime = OnceLock::new();
+        let runtime = Arc::new(OnceLock::new());
         if let Ok(current) = Handle::try_current() {
             runtime.get_or_init(|| current);
         }
+        let batches_run_on = Arc::clone(&runtime);
         let start = move |slot: Slot<(), Admitted, Outcome>| {
             let runner = Arc::clone(&runner);
-            runtime.get_or_init(Handle::current).spawn(async move {
-                if let Some(batch) = slot.take() {
-                    runner.run(batch).await;
-                }
-            });
+            batches_run_on
+                .get_or_init(Handle::current)
+                .spawn(async move {
+                    if let Some(batch) = slot.take() {
+                        runner.run(batch).await;
+                    }
+                });
         };
         Self {
             queue: GroupCommit::new(limits(), start),
             link,
+            runtime,
             response_timeout: settings.response_timeout,
         }
     }
@@ -71,9 +80,32 @@ impl Lane {
     /// Asks, unless Redis is being gone around, and waits for what becomes of
     /// it: for the batch under way, and then its own.
     pub(crate) async fn ask(&self, command: GateCommand) -> Result<Outcome, LinkError> {
-        let now = Instant::now();
-        let pending = self.submit(command, now, Some(now + self.response_timeout))?;
-        pending.await.map_err(|not_done| self.why(not_done))
+        let asked = self.submit_soon(command, Instant::now())?;
+        self.answer(asked).await
+    }
+
+    /// Asks something that is of no use later than an answer may take.
+    pub(crate) fn submit_soon(
+        &self,
+        command: GateCommand,
+        now: Instant,
+    ) -> Result<Asked, LinkError> {
+        self.submit(command, now, Some(now + self.response_timeout))
+    }
+
+    /// Waits for what becomes of it.
+    pub(crate) async fn answer(&self, asked: Asked) -> Result<Outcome, LinkError> {
+        asked.await.map_err(|not_done| self.why(not_done))
+    }
+
+    /// Where batches run, and what else works for the gate.
+    pub(crate) fn runtime(&self) -> &Handle {
+        self.runtime.get_or_init(Handle::current)
+    }
+
+    /// Whether Redis is lost just now.
+    pub(crate) fn is_gone_around(&self) -> bool {
+        self.link.is_gone_around()
     }
 
     /// Asks without waiting for the answer.
@@ -103,12 +135,13 @@ impl Lane {
         self.queue.drained().await;
     }
 
-    fn submit(
+    /// Puts a command into the lane, unless Redis is being gone around.
+    pub(crate) fn submit(
         &self,
         command: GateCommand,
         now: Instant,
         deadline: Option<Instant>,
-    ) -> Result<Pending<(), Admitted, Outcome>, LinkError> {
+    ) -> Result<Asked, LinkError> {
         let pass = self.link.admit(now).ok_or(LinkError::GoneAround)?;
         self.queue
             .submit((), Admitted { command, pass }, deadline)

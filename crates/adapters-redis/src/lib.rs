@@ -9,6 +9,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `gate` | the port's methods |
+//! | `front` | who is granted here and now, and who goes to Redis |
+//! | `blocks` | tokens that this process holds for many |
 //! | `lane` | the queue: who waits, who goes together, who is told what |
 //! | `commands` | a batch as calls of one script, and its answers |
 //! | `scripts` | the Lua of `src/lua`, its keys, arguments and answers |
@@ -16,8 +18,10 @@
 //! | `breaker` | when Redis is gone around and who tries it again |
 //! | `settings` | what an operator may choose |
 
+mod blocks;
 mod breaker;
 mod commands;
+mod front;
 mod gate;
 mod lane;
 mod link;

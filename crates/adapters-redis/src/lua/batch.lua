@@ -8,8 +8,10 @@
 --   'adjust',  seats         add tokens, or take them away when negative
 --   'open',    seats left    make the bucket of a new event
 --   'close',   ''            remove the gate of an event that is not sold any more
+--   'block SEATS PLENTY', block       lease so many to a process, if plenty is left
+--   'trim FROM TO BACK', block        leave TO of the FROM leased; BACK go back
 --
--- Gives one answer per take, in their order: OK when granted, the tokens left
+-- Gives one answer per take and block, in their order: OK when granted, the tokens left
 -- when refused, nil when the gate does not know.
 --
 -- Tokens and leases are looked at once, changed in Lua's memory command by
@@ -35,11 +37,12 @@ local damaged
 -- Whether the generation is to move on.
 local adjusted = false
 
--- The reservations for which it matters whether they hold a lease.
+-- The reservations for which it matters whether they hold a lease. What others
+-- have instead of one is found nowhere.
 local function asked_for()
   local reservations, count = {}, 0
   for word = 2, #ARGV, 2 do
-    if ARGV[word] == 'release' or tonumber(ARGV[word]) then
+    if ARGV[word] ~= 'settle' then
       count = count + 1
       reservations[count] = ARGV[word + 1]
     end
@@ -116,12 +119,38 @@ local function take(reservation, seats, seats_text)
   return GRANTED
 end
 
+-- A block is a lease for many. It is not for the last tokens: those are counted
+-- one by one.
+local function block(reservation, seats, plenty)
+  if damaged then return UNKNOWN end
+  if leased[reservation] then return GRANTED end
+  if not left then return UNKNOWN end
+  if left - tonumber(seats) < tonumber(plenty) then return left end
+  left = left - tonumber(seats)
+  leased[reservation] = seats
+  return GRANTED
+end
+
+-- How many seats a reservation holds, or nil.
+local function held(reservation)
+  local seats = leased[reservation]
+  if seats == true then seats = redis.call('HGET', leased_seats, reservation) end
+  return tonumber(seats)
+end
+
+-- What is under way of a block stays leased, from now on for a whole lease: it
+-- may have begun a moment ago. Without the lease, or with one that was trimmed
+-- already, nothing happens.
+local function trim(reservation, from, to, back)
+  if held(reservation) ~= tonumber(from) then return end
+  add(tonumber(back))
+  leased[reservation] = to ~= '0' and to
+end
+
 -- A lease that ran out but was not dropped yet still gives its tokens back: it
 -- counts as leased for whoever raises the bucket as long as it is there.
 local function release(reservation)
-  local seats = leased[reservation]
-  if seats == true then seats = redis.call('HGET', leased_seats, reservation) end
-  seats = tonumber(seats)
+  local seats = held(reservation)
   if seats then add(seats) end
   leased[reservation] = false
 end
@@ -158,6 +187,11 @@ for word = 2, #ARGV, 2 do
   elseif what == 'adjust' then
     adjusted = true
     add(tonumber(whom))
+  elseif string.sub(what, 1, 6) == 'block ' then
+    answers_count = answers_count + 1
+    answers[answers_count] = block(whom, string.match(what, '(%d+) (%d+)'))
+  elseif string.sub(what, 1, 5) == 'trim ' then
+    trim(whom, string.match(what, '(%d+) (%d+) (%d+)'))
   else
     -- Seldom, so it may cost a look more.
     write_back()

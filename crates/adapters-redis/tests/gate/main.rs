@@ -3,6 +3,7 @@
 //! test has a logical database of its own, so they run side by side.
 
 mod batches;
+mod blocks;
 mod leases;
 mod operators;
 mod rebuilding;
