@@ -26,6 +26,11 @@ macro_rules! script {
     };
 }
 
+/// Gates that are read in one round trip. Redis runs all that it was sent on one
+/// connection before it looks at another: a longer list would keep bookings
+/// waiting for milliseconds, once a second.
+const READ_AT_ONCE: usize = 64;
+
 /// All scripts. Redis gets to know each of them when it first needs it, and
 /// again after a restart or `SCRIPT FLUSH`.
 pub(crate) struct Scripts {
@@ -88,11 +93,23 @@ impl Scripts {
             .with(generation.0)
     }
 
-    /// Reads all these gates in one round trip.
+    /// Reads all these gates, [`READ_AT_ONCE`] in each round trip.
     pub(crate) async fn read(
         &self,
         event_ids: &[EventId],
         mut connection: Connection,
+    ) -> RedisResult<Vec<GateReading>> {
+        let mut readings = Vec::with_capacity(event_ids.len());
+        for event_ids in event_ids.chunks(READ_AT_ONCE) {
+            readings.extend(self.read_at_once(event_ids, &mut connection).await?);
+        }
+        Ok(readings)
+    }
+
+    async fn read_at_once(
+        &self,
+        event_ids: &[EventId],
+        connection: &mut Connection,
     ) -> RedisResult<Vec<GateReading>> {
         let ask = |questions: &mut Pipeline| {
             for event_id in event_ids {
@@ -101,7 +118,7 @@ impl Scripts {
         };
         let mut questions = Pipeline::with_capacity(event_ids.len());
         ask(&mut questions);
-        let answers = match questions.query_async(&mut connection).await {
+        let answers = match questions.query_async(&mut *connection).await {
             // All are asked again, because reading can be repeated. As a
             // transaction, so that the script is not forgotten in between.
             Err(error) if is_no_script(&error) => {
@@ -113,7 +130,7 @@ impl Scripts {
                     .arg(self.read.source)
                     .ignore();
                 ask(&mut lesson);
-                lesson.query_async(&mut connection).await
+                lesson.query_async(&mut *connection).await
             }
             answers => answers,
         }?;
