@@ -1,11 +1,8 @@
 //! What a driver's error means for whoever asked.
 
-use std::fmt;
-use std::sync::Arc;
-
 use diesel::result::Error;
 use domain::model::Invalid;
-use domain::ports::{Cause, StoreError};
+use domain::ports::StoreError;
 use group_commit::NotRun;
 
 /// SQLite's texts for its result codes (`sqlite3ErrStr`); the driver keeps the
@@ -82,34 +79,6 @@ pub(crate) fn not_run(reason: NotRun) -> StoreError {
     match reason {
         NotRun::Full | NotRun::Expired => StoreError::Busy(Box::new(reason)),
         NotRun::Closed => StoreError::Unavailable(Box::new(reason)),
-    }
-}
-
-/// Gives one error to many: all who were part of what failed.
-pub(crate) fn share(error: StoreError) -> impl Fn() -> StoreError {
-    let (kind, cause): (fn(Cause) -> StoreError, Cause) = match error {
-        StoreError::Busy(cause) => (StoreError::Busy, cause),
-        StoreError::Unavailable(cause) => (StoreError::Unavailable, cause),
-        StoreError::OutcomeUnknown(cause) => (StoreError::OutcomeUnknown, cause),
-        StoreError::Failed(cause) => (StoreError::Failed, cause),
-    };
-    let cause = SharedCause(Arc::from(cause));
-    move || kind(Box::new(cause.clone()))
-}
-
-/// A cause that several errors have.
-#[derive(Debug, Clone)]
-struct SharedCause(Arc<dyn std::error::Error + Send + Sync>);
-
-impl fmt::Display for SharedCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for SharedCause {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
     }
 }
 

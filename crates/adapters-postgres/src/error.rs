@@ -1,11 +1,8 @@
 //! What a driver's error means for whoever asked.
 
-use std::fmt;
-use std::sync::Arc;
-
 use diesel::result::{DatabaseErrorKind, Error};
 use domain::model::Invalid;
-use domain::ports::{Cause, StoreError};
+use domain::ports::StoreError;
 use group_commit::{NotDone, NotRun};
 
 /// PostgreSQL's texts for having waited too long or been told to stop, for breaking a circle of
@@ -83,34 +80,6 @@ pub(crate) fn at_commit(error: Error) -> StoreError {
 /// touched other rows than it should: a defect.
 pub(crate) fn defect(what: impl Into<String>) -> StoreError {
     StoreError::Failed(what.into().into())
-}
-
-/// The same error for everybody whom it concerns.
-pub(crate) fn share(error: StoreError) -> impl Fn() -> StoreError {
-    let (kind, cause): (fn(Cause) -> StoreError, Cause) = match error {
-        StoreError::Busy(cause) => (StoreError::Busy, cause),
-        StoreError::Unavailable(cause) => (StoreError::Unavailable, cause),
-        StoreError::OutcomeUnknown(cause) => (StoreError::OutcomeUnknown, cause),
-        StoreError::Failed(cause) => (StoreError::Failed, cause),
-    };
-    let cause = SharedCause(Arc::from(cause));
-    move || kind(Box::new(cause.clone()))
-}
-
-/// A cause that several errors have.
-#[derive(Debug, Clone)]
-struct SharedCause(Arc<dyn std::error::Error + Send + Sync>);
-
-impl fmt::Display for SharedCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for SharedCause {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
 }
 
 /// Why whoever queued got no answer.

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use group_commit::{Batch, GroupCommit, Limits};
 
 use crate::Database;
-use crate::error::{no_answer, share};
+use crate::error::no_answer;
 
 /// Queries under way at the same time. While one is, questions gather for the
 /// next; a second one keeps a slow answer from holding up everybody.
@@ -108,7 +108,7 @@ where
             }
         }
         Err(error) => {
-            let error = share(error);
+            let error = error.shared();
             for entry in groups.into_iter().flat_map(|group| group.entries) {
                 entry.answer(Err(error()));
             }

@@ -8,6 +8,10 @@
 //! - [`StoreError`] is only for trouble; every expected refusal has a variant
 //!   of its own in the operation's error.
 
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
 mod archive;
 mod bookings;
 mod demo;
@@ -66,4 +70,35 @@ pub enum StoreError {
     /// Nothing was done.
     #[error("the store failed")]
     Failed(#[source] Cause),
+}
+
+impl StoreError {
+    /// The same error for each of those whom it concerns, as often as it is
+    /// asked for: for a store that does the work of many callers together.
+    pub fn shared(self) -> impl Fn() -> Self {
+        let (kind, cause): (fn(Cause) -> Self, Cause) = match self {
+            Self::Busy(cause) => (Self::Busy, cause),
+            Self::Unavailable(cause) => (Self::Unavailable, cause),
+            Self::OutcomeUnknown(cause) => (Self::OutcomeUnknown, cause),
+            Self::Failed(cause) => (Self::Failed, cause),
+        };
+        let cause = SharedCause(Arc::from(cause));
+        move || kind(Box::new(cause.clone()))
+    }
+}
+
+/// A cause that several errors have.
+#[derive(Debug, Clone)]
+struct SharedCause(Arc<dyn Error + Send + Sync>);
+
+impl fmt::Display for SharedCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for SharedCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
 }

@@ -8,7 +8,7 @@ use domain::ports::StoreError;
 use group_commit::{Batch, Entry, GroupCommit, Limits, NotDone};
 
 use crate::Database;
-use crate::error::{before_commit, not_run, share};
+use crate::error::{before_commit, not_run};
 use crate::prepared::at_most_one;
 use crate::rows::{self, EventRow};
 use crate::session::Session;
@@ -95,7 +95,7 @@ fn answer_alike(entries: impl IntoIterator<Item = Entry<(), Answer>>, answer: An
             }
         }
         Err(error) => {
-            let error = share(error);
+            let error = error.shared();
             for entry in entries {
                 entry.answer(Err(error()));
             }

@@ -8,7 +8,7 @@ use domain::ports::StoreError;
 use domain::rules::{SaleCommand, decide};
 use group_commit::{Batch, Entry};
 
-use crate::error::{defect, share};
+use crate::error::defect;
 use crate::session::Session;
 
 use super::Answer;
@@ -59,7 +59,7 @@ where
             }
         }
         Err(error) => {
-            let error = share(error);
+            let error = error.shared();
             entries
                 .into_iter()
                 .for_each(|entry| entry.answer(Err(error())));

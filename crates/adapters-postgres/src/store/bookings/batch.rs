@@ -6,7 +6,7 @@ use domain::rules::{SaleAnswer, SaleCommand, decide};
 use group_commit::{Batch, Entry, Group};
 
 use crate::Database;
-use crate::error::{defect, share};
+use crate::error::defect;
 use crate::transaction::Transaction;
 
 use super::facts::{self, Facts, Locking, Questions};
@@ -107,7 +107,7 @@ async fn run_single(
 }
 
 fn all_told(entries: impl Iterator<Item = SaleEntry>, error: StoreError) -> Answers {
-    let error = share(error);
+    let error = error.shared();
     entries.map(|entry| (entry, Err(error()))).collect()
 }
 
