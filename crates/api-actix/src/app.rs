@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 use crate::admin_key::AdminKey;
 use crate::http::problem::Problem;
 use crate::settings::{HttpSettings, Settings};
 use crate::wiring::Services;
+use crate::worker::{ToTheEnd, Waiting, WokenTogether};
 
 /// Shared by all workers of the server; cheap to clone.
 #[derive(Clone)]
@@ -16,7 +16,7 @@ pub(crate) struct App {
     services: Arc<Services>,
     /// Each worker of actix has a small runtime of its own beside it.
     main_runtime: Handle,
-    in_flight: Arc<Semaphore>,
+    waiting: Arc<Waiting>,
     pub(crate) admin_key: AdminKey,
     pub(crate) limits: Arc<HttpSettings>,
 }
@@ -27,7 +27,7 @@ impl App {
         Self {
             services: Arc::new(services),
             main_runtime: Handle::current(),
-            in_flight: Arc::new(Semaphore::new(settings.http.in_flight_max.get())),
+            waiting: Waiting::new(settings.http.in_flight_max.get()),
             admin_key: AdminKey::new(&settings.admin.key),
             limits: Arc::new(settings.http.clone()),
         }
@@ -37,10 +37,9 @@ impl App {
         self.services.clone()
     }
 
-    /// Does work in a task of this worker and waits for its outcome. A client
-    /// that disconnects ends the waiting, never the work. What has to outlive
-    /// the worker, connections and transactions, the adapters keep on the main
-    /// runtime themselves.
+    /// Does work on this worker, to its end: a client that disconnects ends the
+    /// waiting, never the work. What has to outlive the worker, connections and
+    /// transactions, the adapters keep on the main runtime themselves.
     ///
     /// # Errors
     /// Too much work is under way, or the work panicked.
@@ -50,17 +49,10 @@ impl App {
         W: FnOnce(Arc<Services>) -> F,
         F: Future<Output = T> + 'static,
     {
-        let Ok(permit) = self.in_flight.clone().try_acquire_owned() else {
-            return Err(Problem::overloaded());
-        };
-        let work = work(self.services.clone());
-        let task = actix_web::rt::spawn(async move {
-            let outcome = work.await;
-            drop(permit);
-            outcome
-        });
-        task.await
-            .map_err(|panic| Problem::internal(Box::new(panic)))
+        let place = self.waiting.enter().ok_or_else(Problem::overloaded)?;
+        ToTheEnd::new(place, work(self.services.clone()))
+            .await
+            .map_err(|panicked| Problem::internal(Box::new(panicked)))
     }
 
     /// Reads, here and now: whoever stops waiting for what is read may drop it.
@@ -72,10 +64,9 @@ impl App {
         W: FnOnce(Arc<Services>) -> F,
         F: Future<Output = T>,
     {
-        let Ok(_permit) = self.in_flight.try_acquire() else {
-            return Err(Problem::overloaded());
-        };
-        Ok(work(self.services.clone()).await)
+        let place = self.waiting.enter().ok_or_else(Problem::overloaded)?;
+        let work = std::pin::pin!(work(self.services.clone()));
+        Ok(WokenTogether::new(place, work).await)
     }
 
     /// Works on the main runtime, however much is under way: for the question

@@ -15,6 +15,7 @@ mod redact;
 mod server;
 pub mod settings;
 mod wiring;
+mod worker;
 
 pub use failure::Failure;
 pub use server::Server;

@@ -58,8 +58,8 @@ pub struct HttpSettings {
     pub workers: Option<NonZeroUsize>,
     /// The most connections that a worker keeps open.
     pub connections_per_worker_max: NonZeroUsize,
-    /// The most requests that wait for a store or gate at the same time; more
-    /// are answered 503 at once.
+    /// The most requests that wait for an answer of a store or gate at the same
+    /// time; more are answered 503 at once.
     pub in_flight_max: NonZeroUsize,
     /// The most bytes of a request body.
     pub body_bytes_max: NonZeroUsize,

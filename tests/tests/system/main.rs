@@ -15,6 +15,7 @@ mod gate_faults;
 mod generated;
 mod mixed_traffic;
 mod outages;
+mod overload;
 mod process;
 mod races;
 mod settings;
