@@ -17,7 +17,7 @@ use domain::model::{
 };
 use domain::ports::{BookError, BookingStore, CancelError, NoGate};
 use domain::rules::{
-    BookingPolicy, Cancellation, EventFacts, SeatRequest, allot, cancel as cancel_rule,
+    BookingPolicy, Cancellation, EventFacts, SeatRequest, Standing, allot, cancel as cancel_rule,
 };
 use domain::usecases;
 
@@ -43,7 +43,7 @@ impl BookingStore for SchoolTheatre {
             now: DateTime::UNIX_EPOCH,
         });
         let request = SeatRequest {
-            user_exists: true,
+            user: Some(Standing::Good),
             seats: command.seats,
         };
         let seats = allot(facts.as_mut(), &request)

@@ -1,30 +1,40 @@
 //! Typed values of the box office. Fields are private and every constructor
 //! that can fail checks, so an illegal value cannot exist.
 
+mod account;
+mod api_key;
 mod archive;
+mod audit;
 mod booking;
 mod email;
 mod event;
 mod idempotency;
 mod ids;
 mod page;
+mod principal;
 mod reservation;
 mod sales;
 mod seats;
+mod secret;
 mod text;
 mod user;
 
+pub use account::{Account, AccountFilter, Credentials, Session, SessionSecrets};
+pub use api_key::{ApiKey, NewApiKey, Scope, Scopes};
 pub use archive::{ArchiveCounts, BookingRecord, EventRecord, KeyRecord, Record};
+pub use audit::{Actor, AuditEntry, AuditFilter, AuditObject, AuditRecord};
 pub use booking::{AttendedBooking, BookSeats, Booked, Booking, BookingStatus, Cancelled};
 pub use email::Email;
 pub use event::{ChangedEvent, Event, EventChange, EventSeats, PublishEvent};
 pub use idempotency::{IdempotencyKey, KeyedBooking};
-pub use ids::{BookingId, EventId, UserId};
+pub use ids::{ApiKeyId, AuditId, BookingId, EventId, SessionId, UserId};
 pub use page::{Listing, Page, PageCursor, PageLimit, Pointed, Timeline, TopSellers};
+pub use principal::Principal;
 pub use reservation::ReservationId;
 pub use sales::{EventSales, SalesReport};
 pub use seats::{Capacity, SeatCount};
-pub use text::{EventName, UserName, Venue};
+pub use secret::{Password, PasswordHash, SecretDigest};
+pub use text::{ApiKeyName, EventName, UserName, Venue};
 pub use user::{NewUser, User};
 
 /// Why a value from outside was not accepted. The text is a clause that fits

@@ -12,7 +12,10 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+mod accounts;
+mod api_keys;
 mod archive;
+mod audit;
 mod bookings;
 mod demo;
 mod events;
@@ -20,9 +23,13 @@ mod gate;
 mod maintenance;
 mod probe;
 mod sales;
+mod sessions;
 mod users;
 
+pub use accounts::{AccountError, AccountStore, RedeemError};
+pub use api_keys::{ApiKeyError, ApiKeyStore};
 pub use archive::{Archive, ExportError, ImportError, RecordSink, RecordSource};
+pub use audit::AuditLog;
 pub use bookings::{
     BookError, BookingRecords, BookingStore, CancelError, EventBookingsError, FindBookingError,
     HistoryError,
@@ -33,13 +40,17 @@ pub use gate::{GateAnswer, GateError, GateFault, GateGeneration, GateReading, No
 pub use maintenance::Maintenance;
 pub use probe::{Probe, ProbeError};
 pub use sales::SalesReports;
+pub use sessions::{BeginSessionError, RefreshError, SessionStore};
 pub use users::{RegisterError, UserStore};
 
 #[cfg(feature = "mocks")]
 pub mod mocks {
     //! `mockall` mocks of every port.
 
+    pub use super::accounts::MockAccountStore;
+    pub use super::api_keys::MockApiKeyStore;
     pub use super::archive::MockArchive;
+    pub use super::audit::MockAuditLog;
     pub use super::bookings::{MockBookingRecords, MockBookingStore};
     pub use super::demo::MockDemoStore;
     pub use super::events::{MockEventCatalogue, MockEventStore};
@@ -47,6 +58,7 @@ pub mod mocks {
     pub use super::maintenance::MockMaintenance;
     pub use super::probe::MockProbe;
     pub use super::sales::MockSalesReports;
+    pub use super::sessions::MockSessionStore;
     pub use super::users::MockUserStore;
 }
 

@@ -8,7 +8,7 @@ mod cancel;
 mod change;
 mod idempotency;
 
-pub use allot::{BookingPolicy, EventFacts, Refusal, SeatRequest, TooManySeats, allot};
+pub use allot::{BookingPolicy, EventFacts, Refusal, SeatRequest, Standing, TooManySeats, allot};
 pub use archive::{ArchiveCheck, ArchiveSums, Inconsistency, RecordOrder};
 pub use batch::{
     BatchFacts, BookingFacts, Change, Decisions, Sale, SaleAnswer, SaleCommand, decide,

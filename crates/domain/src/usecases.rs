@@ -5,16 +5,20 @@
 
 mod book;
 mod cancel;
+mod cancel_bookings_of_erased;
 mod change_event;
 mod delete_event;
+mod erase_user;
 mod publish_event;
 mod reconcile;
 mod seed_demo;
 
 pub use book::book;
 pub use cancel::cancel;
+pub use cancel_bookings_of_erased::cancel_bookings_of_erased;
 pub use change_event::change_event;
 pub use delete_event::delete_event;
+pub use erase_user::erase_user;
 pub use publish_event::publish_event;
 pub use reconcile::{GateReconciler, GateReport, ReconcileError, reconcile_gate};
 pub use seed_demo::{DemoData, seed_demo};

@@ -35,6 +35,7 @@ pub(crate) fn new_user(email: &str, name: Option<&str>) -> NewUser {
     NewUser {
         email: Email::parse(email).expect("an address"),
         name: name.map(|name| UserName::parse(name).expect("a name")),
+        password: None,
     }
 }
 

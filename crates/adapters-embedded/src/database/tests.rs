@@ -39,6 +39,7 @@ fn somebody(n: usize) -> NewUser {
     NewUser {
         email: Email::parse(&format!("user{n}@example.com")).expect("an address"),
         name: None,
+        password: None,
     }
 }
 

@@ -94,7 +94,7 @@ async fn ensure(
     lead: TimeDelta,
 ) -> QueryResult<Vec<EventSeatsRow>> {
     TakeLock { lock: LOCK }.execute(connection).await?;
-    for NewUser { email, name } in users {
+    for NewUser { email, name, .. } in users {
         diesel::insert_into(users::table)
             .values((
                 users::email.eq(String::from(email)),

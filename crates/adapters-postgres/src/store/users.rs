@@ -38,7 +38,7 @@ prepared!(
 #[async_trait]
 impl UserStore for PgUserStore {
     async fn register(&self, user: NewUser) -> Result<User, RegisterError> {
-        let NewUser { email, name } = user;
+        let NewUser { email, name, .. } = user;
         // The unique constraint settles races: the loser inserts nothing.
         let insert = diesel::insert_into(users::table)
             .values((

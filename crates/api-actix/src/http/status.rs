@@ -42,6 +42,7 @@ impl From<BookError> for Problem {
         match error {
             BookError::TooManySeats(too_many) => Self::invalid_field("seats", too_many.to_string()),
             BookError::UserNotFound(_) => user_not_found(detail),
+            BookError::UserSuspended(_) => user_suspended(detail),
             BookError::EventNotFound(_) => event_not_found(detail),
             BookError::EventStarted(_) => Self::new(
                 StatusCode::CONFLICT,
@@ -230,6 +231,15 @@ fn user_not_found(detail: String) -> Problem {
         StatusCode::NOT_FOUND,
         "user_not_found",
         "User not found",
+        detail,
+    )
+}
+
+fn user_suspended(detail: String) -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "user_suspended",
+        "User suspended",
         detail,
     )
 }

@@ -65,3 +65,15 @@ id!(
     /// Names a registered user.
     UserId
 );
+id!(
+    /// Names a login.
+    SessionId
+);
+id!(
+    /// Names a service's key.
+    ApiKeyId
+);
+id!(
+    /// Names an entry of the audit log.
+    AuditId
+);

@@ -3,7 +3,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{AttendedBooking, Booking, Event, EventSales, Invalid, User};
+use super::{
+    Account, ApiKey, AttendedBooking, AuditRecord, Booking, Event, EventSales, Invalid, User,
+};
 
 /// How many entries a page may have: 1 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +122,36 @@ impl Pointed for User {
     fn cursor(&self) -> Timeline {
         Timeline {
             at: self.created_at,
+            id: self.id.get(),
+        }
+    }
+}
+
+impl Pointed for Account {
+    type Cursor = Timeline;
+
+    fn cursor(&self) -> Timeline {
+        self.user.cursor()
+    }
+}
+
+impl Pointed for ApiKey {
+    type Cursor = Timeline;
+
+    fn cursor(&self) -> Timeline {
+        Timeline {
+            at: self.created_at,
+            id: self.id.get(),
+        }
+    }
+}
+
+impl Pointed for AuditRecord {
+    type Cursor = Timeline;
+
+    fn cursor(&self) -> Timeline {
+        Timeline {
+            at: self.at,
             id: self.id.get(),
         }
     }

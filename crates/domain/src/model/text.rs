@@ -64,6 +64,10 @@ text!(
     /// What a user is called.
     UserName
 );
+text!(
+    /// What a service is called.
+    ApiKeyName
+);
 
 #[cfg(test)]
 mod tests {

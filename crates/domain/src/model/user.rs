@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Email, UserId, UserName};
+use super::{Email, PasswordHash, UserId, UserName};
 
 /// Somebody who may book.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,4 +24,6 @@ pub struct NewUser {
     pub email: Email,
     /// What they are called, if they say so.
     pub name: Option<UserName>,
+    /// What they will log in with, if they chose a password.
+    pub password: Option<PasswordHash>,
 }

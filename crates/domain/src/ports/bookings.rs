@@ -18,6 +18,9 @@ pub enum BookError {
     /// Nobody is registered under that id.
     #[error("user {0} not found")]
     UserNotFound(UserId),
+    /// An admin suspended the user.
+    #[error("user {0} is suspended")]
+    UserSuspended(UserId),
     /// There is no such event, or it was deleted.
     #[error("event {0} not found")]
     EventNotFound(EventId),
@@ -47,6 +50,7 @@ impl BookError {
     pub fn refused(refusal: Refusal, command: &BookSeats) -> Self {
         match refusal {
             Refusal::UserNotFound => Self::UserNotFound(command.user_id),
+            Refusal::UserSuspended => Self::UserSuspended(command.user_id),
             Refusal::EventNotFound => Self::EventNotFound(command.event_id),
             Refusal::EventStarted => Self::EventStarted(command.event_id),
             Refusal::NotEnoughSeats { seats_left } => Self::NotEnoughSeats {
@@ -120,9 +124,9 @@ pub trait BookingStore: Send + Sync {
     /// # Errors
     /// An adapter MUST return, in this order of precedence,
     /// [`BookError::KeyReused`] for a bound key of another request, and
-    /// [`BookError::UserNotFound`], [`BookError::EventNotFound`],
-    /// [`BookError::EventStarted`], [`BookError::NotEnoughSeats`] as the rule
-    /// says. After any of them no trace of the command is left.
+    /// [`BookError::UserNotFound`], [`BookError::UserSuspended`],
+    /// [`BookError::EventNotFound`], [`BookError::EventStarted`],
+    /// [`BookError::NotEnoughSeats`] as the rule says. After any of them no trace of the command is left.
     async fn book(&self, command: BookSeats) -> Result<Booked, BookError>;
 
     /// Cancels a booking and gives its seats back, once: of any number of

@@ -46,11 +46,20 @@ pub struct EventFacts {
     pub now: DateTime<Utc>,
 }
 
+/// How a user stands with the box office. Who was erased stands nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// May book.
+    Good,
+    /// An admin decided that they may not.
+    Suspended,
+}
+
 /// A request for seats of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeatRequest {
-    /// Whether the store knows the user.
-    pub user_exists: bool,
+    /// How the user stands; `None` for one whom the store does not know.
+    pub user: Option<Standing>,
     /// How many seats are asked for.
     pub seats: SeatCount,
 }
@@ -60,6 +69,8 @@ pub struct SeatRequest {
 pub enum Refusal {
     /// Nobody is registered under the user's id.
     UserNotFound,
+    /// The user may not book.
+    UserSuspended,
     /// There is no such event, or it was deleted.
     EventNotFound,
     /// The event has begun.
@@ -84,8 +95,10 @@ pub enum Refusal {
 /// # Errors
 /// The [`Refusal`]; the facts stay as they are.
 pub fn allot(event: Option<&mut EventFacts>, request: &SeatRequest) -> Result<SeatCount, Refusal> {
-    if !request.user_exists {
-        return Err(Refusal::UserNotFound);
+    match request.user {
+        None => return Err(Refusal::UserNotFound),
+        Some(Standing::Suspended) => return Err(Refusal::UserSuspended),
+        Some(Standing::Good) => {}
     }
     let event = event.ok_or(Refusal::EventNotFound)?;
     if event.now >= event.start_at {
@@ -119,7 +132,7 @@ mod tests {
 
     fn wanting(n: u32) -> SeatRequest {
         SeatRequest {
-            user_exists: true,
+            user: Some(Standing::Good),
             seats: seats(n),
         }
     }
@@ -164,7 +177,7 @@ mod tests {
     #[test]
     fn unknown_users_and_events_are_told_apart() {
         let nobody = SeatRequest {
-            user_exists: false,
+            user: None,
             seats: SeatCount::ONE,
         };
         assert_eq!(
@@ -173,6 +186,20 @@ mod tests {
         );
         assert_eq!(allot(None, &nobody), Err(Refusal::UserNotFound));
         assert_eq!(allot(None, &wanting(1)), Err(Refusal::EventNotFound));
+    }
+
+    #[test]
+    fn whoever_is_suspended_gets_nothing() {
+        let suspended = SeatRequest {
+            user: Some(Standing::Suspended),
+            seats: SeatCount::ONE,
+        };
+        let mut event = event_with(1);
+        assert_eq!(
+            allot(Some(&mut event), &suspended),
+            Err(Refusal::UserSuspended)
+        );
+        assert_eq!(event, event_with(1));
     }
 
     #[test]
@@ -189,15 +216,23 @@ mod tests {
         );
     }
 
+    fn standing() -> impl Strategy<Value = Option<Standing>> {
+        prop_oneof![
+            3 => Just(Some(Standing::Good)),
+            1 => Just(Some(Standing::Suspended)),
+            1 => Just(None),
+        ]
+    }
+
     proptest! {
         #[test]
         fn no_seat_is_given_twice(
             seats_left in 0u32..50,
-            wanted in prop::collection::vec((1u32..10, any::<bool>()), 0..40),
+            wanted in prop::collection::vec((1u32..10, standing()), 0..40),
         ) {
             let requests: Vec<_> = wanted
                 .iter()
-                .map(|&(n, user_exists)| SeatRequest { user_exists, seats: seats(n) })
+                .map(|&(n, user)| SeatRequest { user, seats: seats(n) })
                 .collect();
             let mut event = event_with(seats_left);
             let answers = allot_all(&mut event, &requests);
@@ -212,7 +247,7 @@ mod tests {
                         prop_assert_eq!(seats_left.get(), left);
                         prop_assert!(request.seats.get() > left);
                     }
-                    Err(_) => prop_assert!(!request.user_exists),
+                    Err(_) => prop_assert!(request.user != Some(Standing::Good)),
                 }
             }
         }

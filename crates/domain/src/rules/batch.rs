@@ -4,11 +4,11 @@
 //! all of them, asks [`decide`], and writes what it says. Every command is
 //! answered as if it had come alone, at its place in the order.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::{Cancellation, EventFacts, Refusal, SeatRequest, allot, cancel, replay};
+use super::{Cancellation, EventFacts, Refusal, SeatRequest, Standing, allot, cancel, replay};
 use crate::model::{
     BookSeats, Booked, BookingId, BookingStatus, Cancelled, EventId, IdempotencyKey, KeyedBooking,
     SeatCount, UserId,
@@ -38,8 +38,8 @@ pub enum SaleAnswer {
 pub struct BatchFacts {
     /// Events that are not deleted, read under their locks.
     pub events: HashMap<EventId, EventFacts>,
-    /// Users who are registered.
-    pub users: HashSet<UserId>,
+    /// Users who are registered, and how they stand.
+    pub users: HashMap<UserId, Standing>,
     /// Idempotency keys that were bound before this batch.
     pub keys: HashMap<(UserId, IdempotencyKey), KeyedBooking>,
     /// Bookings to be cancelled, read under the locks of their events.
@@ -142,7 +142,7 @@ impl<F: FnMut(&BookSeats) -> BookingId> Counter<F> {
             return replay(first, command).map_err(Refusal::KeyReused);
         }
         let request = SeatRequest {
-            user_exists: self.facts.users.contains(&command.user_id),
+            user: self.facts.users.get(&command.user_id).copied(),
             seats: command.seats,
         };
         let event = self.facts.events.get_mut(&command.event_id);

@@ -53,6 +53,7 @@ fn users() -> Vec<NewUser> {
         .map(|(email, name)| NewUser {
             email: Email::parse(email).expect("a constant address"),
             name: Some(UserName::parse(name).expect("a constant name")),
+            password: None,
         })
         .collect()
 }

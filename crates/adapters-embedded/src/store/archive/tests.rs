@@ -182,7 +182,12 @@ fn figures_are_worked_out_and_new_ids_come_behind_the_largest() {
 
     let users = SqliteUserStore::new(database.clone());
     let email = Email::parse("new@example.com").expect("an address");
-    let user = block_on(users.register(NewUser { email, name: None })).expect("registered");
+    let user = block_on(users.register(NewUser {
+        email,
+        name: None,
+        password: None,
+    }))
+    .expect("registered");
     assert_eq!(user.id.get(), 1001);
     let events = SqliteEventStore::new(database);
     let details = PublishEvent {

@@ -12,7 +12,7 @@ use domain::model::{
     SeatCount, UserId,
 };
 use domain::ports::StoreError;
-use domain::rules::{BatchFacts, BookingFacts, EventFacts, SaleCommand};
+use domain::rules::{BatchFacts, BookingFacts, EventFacts, SaleCommand, Standing};
 
 use crate::clock;
 use crate::error::{before_commit, defect, stored};
@@ -183,9 +183,9 @@ fn find_event(
 fn find_users(
     connection: &mut SqliteConnection,
     user_ids: &[UserId],
-) -> Result<HashSet<UserId>, StoreError> {
+) -> Result<HashMap<UserId, Standing>, StoreError> {
     if user_ids.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(HashMap::new());
     }
     let query = FindUsers {
         user_ids: json_array(user_ids),
@@ -193,7 +193,7 @@ fn find_users(
     let found: Vec<(i64,)> = query.load(connection).map_err(before_commit)?;
     found
         .into_iter()
-        .map(|(id,)| UserId::try_new(id).map_err(stored))
+        .map(|(id,)| Ok((UserId::try_new(id).map_err(stored)?, Standing::Good)))
         .collect()
 }
 

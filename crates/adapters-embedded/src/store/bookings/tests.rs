@@ -351,6 +351,7 @@ fn a_full_queue_is_busy_at_once_and_other_writes_have_their_own() {
     let somebody = |n: u8| domain::model::NewUser {
         email: domain::model::Email::parse(&format!("new{n}@x.in")).expect("an address"),
         name: None,
+        password: None,
     };
     let release = keep_busy(&shop.database);
     let waiting = shop.submit([book(1, 1, 1), book(2, 1, 1), cancel(99)]);

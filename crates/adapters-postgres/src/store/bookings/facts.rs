@@ -8,7 +8,7 @@ use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::model::{BookingId, BookingStatus, Capacity, EventId, Invalid, SeatCount, UserId};
 use domain::ports::StoreError;
-use domain::rules::{BatchFacts, BookingFacts, EventFacts, SaleCommand};
+use domain::rules::{BatchFacts, BookingFacts, EventFacts, SaleCommand, Standing};
 use futures::FutureExt;
 
 use crate::error::{before_commit, defect, stored};
@@ -164,7 +164,7 @@ pub(super) async fn read(
     Ok(Facts {
         facts: BatchFacts {
             events,
-            users: all(users.into_iter().map(UserId::try_new))?,
+            users: all(users.into_iter().map(standing))?,
             keys: HashMap::new(),
             bookings: all(bookings.into_iter().map(booking_facts))?,
         },
@@ -267,6 +267,10 @@ async fn draw_ids(connection: &AsyncPgConnection, draw: DrawIds) -> QueryResult<
     }
     let (ids,): (Vec<i64>,) = draw.get_result(&mut &*connection).await?;
     Ok(ids)
+}
+
+fn standing(user_id: i64) -> Result<(UserId, Standing), Invalid> {
+    Ok((UserId::try_new(user_id)?, Standing::Good))
 }
 
 fn all<T, C: FromIterator<T>>(

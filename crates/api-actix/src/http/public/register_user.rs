@@ -53,7 +53,11 @@ impl RegisterRequest {
         let mut fields = Fields::default();
         let email = fields.take("email", Email::parse(&self.email));
         let name = fields.take_option("name", self.name.as_deref().map(UserName::parse));
-        fields.finish(email.zip(name).map(|(email, name)| NewUser { email, name }))
+        fields.finish(email.zip(name).map(|(email, name)| NewUser {
+            email,
+            name,
+            password: None,
+        }))
     }
 }
 

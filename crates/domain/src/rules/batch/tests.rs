@@ -57,7 +57,7 @@ fn facts(seats_left: u32) -> BatchFacts {
     };
     BatchFacts {
         events: HashMap::from([(event(1), on_sale), (event(2), started)]),
-        users: (1..=USERS).map(user).collect(),
+        users: (1..=USERS).map(|id| (user(id), Standing::Good)).collect(),
         keys: HashMap::from([((user(1), key(0)), bound)]),
         bookings: bookings.collect(),
     }

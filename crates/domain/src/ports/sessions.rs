@@ -1,0 +1,87 @@
+//! Sessions: logins that last.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::model::{SecretDigest, Session, SessionId, SessionSecrets, UserId};
+
+/// Why no session began.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginSessionError {
+    /// Nobody is registered under that id, or they were erased.
+    #[error("user {0} not found")]
+    UserNotFound(UserId),
+    /// An admin suspended them.
+    #[error("user {0} is suspended")]
+    UserSuspended(UserId),
+    /// Trouble in the store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a session was not refreshed.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// There is no such secret, or its session has ended.
+    #[error("the refresh token is not good, or not any more")]
+    Unknown,
+    /// The secret was exchanged before: somebody has a copy. Its session has
+    /// ended with this call at the latest.
+    #[error("the refresh token of user {0} was used twice")]
+    Reused(UserId),
+    /// Trouble in the store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Keeps sessions. Only digests of their secrets are stored.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Begins a session. Where a user has more than a hundred, the one that was
+    /// refreshed longest ago ends.
+    ///
+    /// # Errors
+    /// An adapter MUST return [`BeginSessionError::UserNotFound`] for an unknown
+    /// or erased user and [`BeginSessionError::UserSuspended`] for a suspended one.
+    async fn begin(
+        &self,
+        user_id: UserId,
+        secrets: SessionSecrets,
+    ) -> Result<Session, BeginSessionError>;
+
+    /// Replaces both secrets of the session whose refresh secret this is. The
+    /// access secret that is replaced is good no more. Of any number of
+    /// parallel calls with one secret at most one succeeds.
+    ///
+    /// # Errors
+    /// An adapter MUST return [`RefreshError::Reused`] for a secret that was
+    /// exchanged before in a session of a user who still exists, and end that
+    /// session; and [`RefreshError::Unknown`] for every other secret that is
+    /// not good: unknown, too old, of a session that has ended.
+    async fn refresh(
+        &self,
+        refresh: SecretDigest,
+        secrets: SessionSecrets,
+    ) -> Result<Session, RefreshError>;
+
+    /// The session whose access secret this is, if it is good: not too old, of
+    /// a session that has not ended, of a user who is neither suspended nor erased.
+    ///
+    /// # Errors
+    /// Only trouble in the store.
+    async fn find(&self, access: SecretDigest) -> Result<Option<Session>, StoreError>;
+
+    /// Ends a session; one that has ended stays ended.
+    ///
+    /// # Errors
+    /// Only trouble in the store.
+    async fn end(&self, session_id: SessionId) -> Result<(), StoreError>;
+
+    /// Forgets sessions and secrets whose time is over, `sessions_max` at most.
+    /// Returns how many went.
+    ///
+    /// # Errors
+    /// Only trouble in the store.
+    async fn forget_ended(&self, sessions_max: usize) -> Result<usize, StoreError>;
+}
