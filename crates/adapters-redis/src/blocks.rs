@@ -322,7 +322,7 @@ impl Blocks {
             .into_iter()
             .filter_map(|block| self.end(block))
             .collect();
-        self.forget_if(|block| now >= block.runs_out_at);
+        self.remove_if(|_, block| now >= block.runs_out_at);
         trims
     }
 
@@ -332,7 +332,7 @@ impl Blocks {
         if let Some(event) = self.events.get_mut(&event_id) {
             event.wanted = None;
         }
-        self.forget_if(|block| block.event_id == event_id);
+        self.remove_if(|_, block| block.event_id == event_id);
         self.drop_if_idle(event_id);
     }
 
@@ -341,18 +341,28 @@ impl Blocks {
         for event in self.events.values_mut() {
             event.wanted = None;
         }
-        self.forget_if(|_| true);
+        self.remove_if(|_, _| true);
         self.events.retain(|_, event| !event.is_idle());
     }
 
-    fn forget_if(&mut self, is_lost: impl Fn(&Block) -> bool) {
-        let lost: HashMap<_, _> = self.blocks.extract_if(|_, block| is_lost(block)).collect();
-        if lost.is_empty() {
+    /// Forgets a block of which Redis cannot be told: its lease runs out by
+    /// itself.
+    pub(crate) fn forget(&mut self, id: ReservationId) {
+        self.remove_if(|block, _| *block == id);
+    }
+
+    /// Removes blocks and what they have given.
+    fn remove_if(&mut self, is_over: impl Fn(&ReservationId, &Block) -> bool) {
+        let over: HashMap<_, _> = self
+            .blocks
+            .extract_if(|id, block| is_over(id, block))
+            .collect();
+        if over.is_empty() {
             return;
         }
         self.given
-            .retain(|_, share| !lost.contains_key(&share.block));
-        for (id, block) in lost {
+            .retain(|_, share| !over.contains_key(&share.block));
+        for (id, block) in over {
             self.take_down(block.event_id, id);
         }
     }

@@ -171,7 +171,11 @@ impl Front {
             let now = Instant::now();
             let command = match blocks.release((event_id, reservation), now) {
                 Some(None) => return Ok(()),
-                Some(Some(trim)) => GateCommand::Trim(trim),
+                // It is told until Redis has heard it; the wait has an end.
+                Some(Some(trim)) => {
+                    self.tell_of(&mut blocks, [trim]);
+                    GateCommand::Catch
+                }
                 None => GateCommand::Release {
                     event_id,
                     reservation,
@@ -228,9 +232,9 @@ impl Front {
     /// Under the lock of the blocks, hence in the order in which it was decided.
     fn tell_of(&self, blocks: &mut Blocks, trims: impl IntoIterator<Item = Trim>) {
         for trim in trims {
-            if let Err(error) = self.lane.tell(GateCommand::Trim(trim)) {
+            if let Err(error) = self.lane.tell_of(trim) {
                 tracing::debug!(%error, event_id = %trim.event_id, "a block is left to run out");
-                blocks.forget_event(trim.event_id);
+                blocks.forget(trim.block);
             }
         }
     }

@@ -26,6 +26,7 @@ pub(crate) const LATER: u128 = 1 << 64;
 
 pub(crate) struct Crowded {
     pub(crate) bench: Bench,
+    user: User,
     pub(crate) proxy: Proxy,
     pub(crate) gate: Arc<RedisSeatGate>,
 }
@@ -40,9 +41,10 @@ pub(crate) async fn take(gate: &RedisSeatGate, bits: u128, count: i64) -> GateAn
         .await
 }
 
-pub(crate) async fn crowd_takes(gate: &Arc<RedisSeatGate>) {
+/// Takes one each, under reservations from that one on.
+pub(crate) async fn crowd_takes(gate: &Arc<RedisSeatGate>, first: u128) {
     let mut takes = JoinSet::new();
-    for bits in 0..CROWD as u128 {
+    for bits in first..first + CROWD as u128 {
         let gate = Arc::clone(gate);
         takes.spawn(async move { take(&gate, bits, 1).await });
     }
@@ -50,19 +52,66 @@ pub(crate) async fn crowd_takes(gate: &Arc<RedisSeatGate>) {
     assert!(answers.iter().all(|got| *got == GateAnswer::Granted));
 }
 
+/// Whom Redis takes the gate for. Others use the same Redis, so that trouble is
+/// made for this one alone.
+struct User(String);
+
+impl User {
+    async fn of(bench: &Bench) -> Self {
+        let database = bench.url.rsplit('/').next().expect("it has a database");
+        let user = Self(format!("crowd-{database}"));
+        let everything = ["reset", "on", ">s3cret", "+@all", "~*", "&*"];
+        for rule in everything {
+            user.change(bench, rule).await;
+        }
+        user
+    }
+
+    async fn change(&self, bench: &Bench, rule: &str) {
+        let () = bench.redis(&["ACL", "SETUSER", &self.0, rule]).await;
+    }
+
+    fn url(&self, url: &str) -> String {
+        let place = url.trim_start_matches("redis://");
+        format!("redis://{}:s3cret@{place}", self.0)
+    }
+}
+
 impl Crowded {
     /// A gate with so many tokens, of which a crowd took some under leases of
     /// their own, and in which there is a block now.
     pub(crate) async fn with(tokens: i64, settings: GateSettings, life: Duration) -> Self {
         let bench = Bench::new().await;
+        let user = User::of(&bench).await;
         bench.gate.open(seats_left(tokens)).await;
         let proxy = Proxy::before(&bench.url, Mode::Forward).await;
-        let gate = gate_on(&proxy.url, settings, life);
-        crowd_takes(&gate).await;
-        let crowded = Self { bench, proxy, gate };
-        // The block is asked for in the next batch at the latest; this is behind.
-        crowded.gate.adjust(event(EVENT), 0).await;
+        let gate = gate_on(&user.url(&proxy.url), settings, life);
+        let crowded = Self {
+            bench,
+            user,
+            proxy,
+            gate,
+        };
+        crowd_takes(&crowded.gate, 0).await;
+        // The block is asked for in the next batch at the latest.
+        crowded.all_is_answered().await;
         crowded
+    }
+
+    /// Waits until everything that was asked or told before has an answer, be
+    /// it an error.
+    pub(crate) async fn all_is_answered(&self) {
+        self.gate.adjust(event(EVENT), 0).await;
+    }
+
+    /// Everything that the gate asks is answered with an error, until it
+    /// [may](Self::may_ask) ask again.
+    pub(crate) async fn may_not_ask(&self) {
+        self.user.change(&self.bench, "-evalsha").await;
+    }
+
+    pub(crate) async fn may_ask(&self) {
+        self.user.change(&self.bench, "+evalsha").await;
     }
 
     pub(crate) async fn new() -> Self {
