@@ -326,25 +326,6 @@ impl Blocks {
         trims
     }
 
-    /// Forgets the blocks of an event: their leases are gone, or run out by
-    /// themselves.
-    pub(crate) fn forget_event(&mut self, event_id: EventId) {
-        if let Some(event) = self.events.get_mut(&event_id) {
-            event.wanted = None;
-        }
-        self.remove_if(|_, block| block.event_id == event_id);
-        self.drop_if_idle(event_id);
-    }
-
-    /// Forgets all blocks.
-    pub(crate) fn forget_all(&mut self) {
-        for event in self.events.values_mut() {
-            event.wanted = None;
-        }
-        self.remove_if(|_, _| true);
-        self.events.retain(|_, event| !event.is_idle());
-    }
-
     /// Forgets a block of which Redis cannot be told: its lease runs out by
     /// itself.
     pub(crate) fn forget(&mut self, id: ReservationId) {

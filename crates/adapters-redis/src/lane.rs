@@ -108,11 +108,6 @@ impl Lane {
         self.runtime.get_or_init(Handle::current)
     }
 
-    /// Whether Redis is lost just now.
-    pub(crate) fn is_gone_around(&self) -> bool {
-        self.link.is_gone_around()
-    }
-
     /// Asks without waiting for the answer.
     pub(crate) fn tell(&self, command: GateCommand) -> Result<(), LinkError> {
         drop(self.submit(command, Instant::now(), None)?);

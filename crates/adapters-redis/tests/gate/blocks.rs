@@ -117,7 +117,7 @@ async fn what_a_block_has_left_goes_back_when_its_life_is_over() {
 }
 
 #[tokio::test]
-async fn a_closed_gate_forgets_its_blocks() {
+async fn a_closed_gate_has_no_blocks() {
     let crowded = Crowded::new().await;
     assert_eq!(take(&crowded.gate, LATER, 1).await, GateAnswer::Granted);
     crowded.gate.close(event(EVENT)).await;
@@ -182,20 +182,6 @@ async fn a_block_given_up_twice_goes_back_once() {
     let reading = bench.read().await;
     assert_eq!(reading.leases, CROWD as u64);
     assert_eq!(reading.tokens, Some(20_000 - CROWD - 1));
-}
-
-#[tokio::test]
-async fn without_redis_blocks_are_forgotten() {
-    let settings = GateSettings {
-        cool_down: LONG,
-        ..patient()
-    };
-    let crowded = Crowded::with(20_000, settings, LONG).await;
-    assert_eq!(take(&crowded.gate, LATER, 1).await, GateAnswer::Granted);
-    crowded.proxy.set(Mode::Broken);
-    crowded.gate.adjust(event(EVENT), 1).await;
-    let answer = take(&crowded.gate, LATER + 1, 1).await;
-    assert_eq!(answer, GateAnswer::Unknown);
 }
 
 #[tokio::test]
