@@ -95,8 +95,8 @@ struct Block {
     /// Whether it still gives.
     live: bool,
     ends_at: Instant,
-    /// When Redis forgets its lease.
-    runs_out_at: Instant,
+    /// When nobody is waited for any more.
+    given_up_at: Instant,
 }
 
 #[derive(Debug)]
@@ -115,8 +115,8 @@ struct Recent {
 }
 
 impl Blocks {
-    /// No blocks. One gives for `life` at most, and is forgotten after
-    /// `lease_ttl`.
+    /// No blocks. One gives for `life` at most, and whoever was given seats may
+    /// keep them for `lease_ttl` after that.
     pub(crate) fn new(life: Duration, lease_ttl: Duration, now: Instant) -> Self {
         Self {
             life,
@@ -251,7 +251,7 @@ impl Blocks {
                 under_way: 0,
                 live: true,
                 ends_at,
-                runs_out_at: asked_at + self.lease_ttl,
+                given_up_at: ends_at + self.lease_ttl,
             },
         );
         Some(ends_at)
@@ -309,8 +309,9 @@ impl Blocks {
             .collect()
     }
 
-    /// Ends blocks that have given for long enough, and forgets those whose
-    /// lease has run out under somebody who never came back.
+    /// Ends blocks that have given for long enough, and leases under somebody who
+    /// has not come back for as long as a lease may last. Redis would let the
+    /// latter go on: it counts from the last trim.
     pub(crate) fn end_due(&mut self, now: Instant) -> Vec<Trim> {
         let due: Vec<_> = self
             .blocks
@@ -318,11 +319,20 @@ impl Blocks {
             .filter(|(_, block)| block.live && now >= block.ends_at)
             .map(|(id, _)| *id)
             .collect();
-        let trims = due
+        let mut trims: Vec<_> = due
             .into_iter()
             .filter_map(|block| self.end(block))
             .collect();
-        self.remove_if(|_, block| now >= block.runs_out_at);
+        let given_up = self.remove_if(|_, block| now >= block.given_up_at);
+        // Only the store knows whether seats under way were sold, so they count
+        // as spent: as those of any lease that runs out.
+        trims.extend(given_up.into_iter().map(|(id, block)| Trim {
+            event_id: block.event_id,
+            block: id,
+            from: block.leased,
+            to: 0,
+            back: block.free,
+        }));
         trims
     }
 
@@ -333,19 +343,22 @@ impl Blocks {
     }
 
     /// Removes blocks and what they have given.
-    fn remove_if(&mut self, is_over: impl Fn(&ReservationId, &Block) -> bool) {
+    fn remove_if(
+        &mut self,
+        is_over: impl Fn(&ReservationId, &Block) -> bool,
+    ) -> HashMap<ReservationId, Block> {
         let over: HashMap<_, _> = self
             .blocks
             .extract_if(|id, block| is_over(id, block))
             .collect();
-        if over.is_empty() {
-            return;
+        if !over.is_empty() {
+            self.given
+                .retain(|_, share| !over.contains_key(&share.block));
         }
-        self.given
-            .retain(|_, share| !over.contains_key(&share.block));
-        for (id, block) in over {
-            self.take_down(block.event_id, id);
+        for (id, block) in &over {
+            self.take_down(block.event_id, *id);
         }
+        over
     }
 
     /// Ends a block now, if it has not ended.
