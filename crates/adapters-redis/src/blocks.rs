@@ -95,8 +95,8 @@ struct Block {
     /// Whether it still gives.
     live: bool,
     ends_at: Instant,
-    /// When Redis forgets its lease.
-    runs_out_at: Instant,
+    /// When nobody is waited for any more.
+    given_up_at: Instant,
 }
 
 #[derive(Debug)]
@@ -115,8 +115,8 @@ struct Recent {
 }
 
 impl Blocks {
-    /// No blocks. One gives for `life` at most, and is forgotten after
-    /// `lease_ttl`.
+    /// No blocks. One gives for `life` at most, and whoever was given seats may
+    /// keep them for `lease_ttl` after that.
     pub(crate) fn new(life: Duration, lease_ttl: Duration, now: Instant) -> Self {
         Self {
             life,
@@ -251,7 +251,7 @@ impl Blocks {
                 under_way: 0,
                 live: true,
                 ends_at,
-                runs_out_at: asked_at + self.lease_ttl,
+                given_up_at: ends_at + self.lease_ttl,
             },
         );
         Some(ends_at)
@@ -309,8 +309,9 @@ impl Blocks {
             .collect()
     }
 
-    /// Ends blocks that have given for long enough, and forgets those whose
-    /// lease has run out under somebody who never came back.
+    /// Ends blocks that have given for long enough, and leases under somebody who
+    /// has not come back for as long as a lease may last. Redis would let the
+    /// latter go on: it counts from the last trim.
     pub(crate) fn end_due(&mut self, now: Instant) -> Vec<Trim> {
         let due: Vec<_> = self
             .blocks
@@ -318,43 +319,46 @@ impl Blocks {
             .filter(|(_, block)| block.live && now >= block.ends_at)
             .map(|(id, _)| *id)
             .collect();
-        let trims = due
+        let mut trims: Vec<_> = due
             .into_iter()
             .filter_map(|block| self.end(block))
             .collect();
-        self.forget_if(|block| now >= block.runs_out_at);
+        let given_up = self.remove_if(|_, block| now >= block.given_up_at);
+        // Only the store knows whether seats under way were sold, so they count
+        // as spent: as those of any lease that runs out.
+        trims.extend(given_up.into_iter().map(|(id, block)| Trim {
+            event_id: block.event_id,
+            block: id,
+            from: block.leased,
+            to: 0,
+            back: block.free,
+        }));
         trims
     }
 
-    /// Forgets the blocks of an event: their leases are gone, or run out by
-    /// themselves.
-    pub(crate) fn forget_event(&mut self, event_id: EventId) {
-        if let Some(event) = self.events.get_mut(&event_id) {
-            event.wanted = None;
-        }
-        self.forget_if(|block| block.event_id == event_id);
-        self.drop_if_idle(event_id);
+    /// Forgets a block of which Redis cannot be told: its lease runs out by
+    /// itself.
+    pub(crate) fn forget(&mut self, id: ReservationId) {
+        self.remove_if(|block, _| *block == id);
     }
 
-    /// Forgets all blocks.
-    pub(crate) fn forget_all(&mut self) {
-        for event in self.events.values_mut() {
-            event.wanted = None;
+    /// Removes blocks and what they have given.
+    fn remove_if(
+        &mut self,
+        is_over: impl Fn(&ReservationId, &Block) -> bool,
+    ) -> HashMap<ReservationId, Block> {
+        let over: HashMap<_, _> = self
+            .blocks
+            .extract_if(|id, block| is_over(id, block))
+            .collect();
+        if !over.is_empty() {
+            self.given
+                .retain(|_, share| !over.contains_key(&share.block));
         }
-        self.forget_if(|_| true);
-        self.events.retain(|_, event| !event.is_idle());
-    }
-
-    fn forget_if(&mut self, is_lost: impl Fn(&Block) -> bool) {
-        let lost: HashMap<_, _> = self.blocks.extract_if(|_, block| is_lost(block)).collect();
-        if lost.is_empty() {
-            return;
+        for (id, block) in &over {
+            self.take_down(block.event_id, *id);
         }
-        self.given
-            .retain(|_, share| !lost.contains_key(&share.block));
-        for (id, block) in lost {
-            self.take_down(block.event_id, id);
-        }
+        over
     }
 
     /// Ends a block now, if it has not ended.

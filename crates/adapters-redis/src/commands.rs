@@ -13,8 +13,9 @@ use group_commit::Reply;
 use crate::blocks::Trim;
 use crate::scripts::{Scripts, is_unknown_script};
 
-/// Commands of one batch: few enough for what `batch.lua` unpacks at once, and
-/// for Redis to be done in a millisecond or two.
+/// Commands of one batch: few enough for what `batch.lua` unpacks at once, with
+/// as many trims of earlier batches before them, and for Redis to be done in a
+/// millisecond or two.
 pub(crate) const COMMANDS_MAX: usize = 1_000;
 
 /// A command to the gate of one event, or to none.
@@ -73,7 +74,15 @@ pub(crate) struct Plan<'a> {
 struct EventCall {
     event_id: EventId,
     command: Cmd,
+    audience: EventAudience,
+}
+
+/// Who waits for the answer of one event, and what is not to be forgotten if
+/// there is none.
+#[derive(Default)]
+struct EventAudience {
     waiting: Vec<Waiting>,
+    trims: Vec<Trim>,
 }
 
 struct Waiting {
@@ -105,15 +114,28 @@ impl<'a> Plan<'a> {
             | GateCommand::Trim(Trim { event_id, .. }) => event_id,
             GateCommand::Catch => return self.catching.push(reply),
         };
-        let call = self.call_for(event_id);
-        write_words(&mut call.command, command);
-        call.waiting.push(Waiting {
+        let audience = self.write(event_id, command);
+        audience.waiting.push(Waiting {
             reply,
             is_take: matches!(
                 command,
                 GateCommand::Take { .. } | GateCommand::Block { .. }
             ),
         });
+    }
+
+    /// Adds a trim that an earlier batch could not tell. It has been answered.
+    pub(crate) fn repeat(&mut self, trim: Trim) {
+        self.write(trim.event_id, GateCommand::Trim(trim));
+    }
+
+    fn write(&mut self, event_id: EventId, command: GateCommand) -> &mut EventAudience {
+        let call = self.call_for(event_id);
+        write_words(&mut call.command, command);
+        if let GateCommand::Trim(trim) = command {
+            call.audience.trims.push(trim);
+        }
+        &mut call.audience
     }
 
     fn call_for(&mut self, event_id: EventId) -> &mut EventCall {
@@ -127,7 +149,7 @@ impl<'a> Plan<'a> {
             self.calls.push(EventCall {
                 event_id,
                 command: self.scripts.batch(event_id, self.lease_ttl_ms),
-                waiting: Vec::new(),
+                audience: EventAudience::default(),
             });
         }
         &mut self.calls[index]
@@ -141,17 +163,17 @@ impl<'a> Plan<'a> {
     /// The question to Redis and, apart from it, who waits for the answers.
     pub(crate) fn split(self) -> (Question<'a>, Audience) {
         let mut commands = Pipeline::with_capacity(self.calls.len());
-        let mut waiting = Vec::with_capacity(self.calls.len());
+        let mut events = Vec::with_capacity(self.calls.len());
         for call in self.calls {
             commands.add_command(call.command);
-            waiting.push(call.waiting);
+            events.push(call.audience);
         }
         let question = Question {
             scripts: self.scripts,
             commands,
         };
         let audience = Audience {
-            waiting,
+            events,
             catching: self.catching,
         };
         (question, audience)
@@ -240,23 +262,35 @@ impl Question<'_> {
 
 /// Who waits for the answers to a [`Question`].
 pub(crate) struct Audience {
-    waiting: Vec<Vec<Waiting>>,
+    events: Vec<EventAudience>,
     catching: Vec<Reply<Outcome>>,
 }
 
 impl Audience {
+    /// The trims, in their order, that Redis has not heard or of which nobody
+    /// knows: those of events without an answer, or with an error for one.
+    pub(crate) fn untold(&self, answers: &[Value]) -> Vec<Trim> {
+        let is_told = |event: usize| matches!(answers.get(event), Some(Value::Array(_)));
+        self.events
+            .iter()
+            .enumerate()
+            .filter(|(event, _)| !is_told(*event))
+            .flat_map(|(_, audience)| audience.trims.iter().copied())
+            .collect()
+    }
+
     /// Tells everybody, one answer per event.
     pub(crate) fn tell(self, answers: Vec<Value>) {
         let mut answers = answers.into_iter();
-        for waiting in self.waiting {
-            tell_event(waiting, answers.next().unwrap_or(Value::Nil));
+        for event in self.events {
+            tell_event(event.waiting, answers.next().unwrap_or(Value::Nil));
         }
         Self::let_go(self.catching);
     }
 
     /// Tells everybody that Redis gave no answer.
     pub(crate) fn fail(self) {
-        for Waiting { reply, .. } in self.waiting.into_iter().flatten() {
+        for Waiting { reply, .. } in self.events.into_iter().flat_map(|event| event.waiting) {
             reply.send(Outcome::Failed);
         }
         Self::let_go(self.catching);

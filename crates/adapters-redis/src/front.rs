@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use domain::model::{EventId, ReservationId, SeatCount};
 use domain::ports::GateAnswer;
+use group_commit::NotDone;
 use uuid::Uuid;
 
 use crate::blocks::{BLOCK_SEATS, Blocks, Key, PLENTY, Trim, unused};
@@ -73,16 +74,12 @@ impl Front {
             })
             .await;
         at_redis.refused = !matches!(answer, Ok(Outcome::Taken(GateAnswer::Granted)));
-        if matches!(answer, Ok(Outcome::Failed)) {
-            self.blocks().forget_event(event_id);
-        }
         answer
     }
 
     fn take_from_block(self: &Arc<Self>, key: Key, seats: SeatCount) -> bool {
         let now = Instant::now();
         let mut blocks = self.blocks();
-        self.forget_if_lost(&mut blocks);
         let taken = blocks.take(key, seats.get().into(), now);
         self.tell_of(&mut blocks, taken.trim);
         if taken.wants_block {
@@ -130,13 +127,20 @@ impl Front {
         asked: Asked,
         asked_at: Instant,
     ) -> Option<Instant> {
-        let granted = matches!(asked.await, Ok(Outcome::Taken(GateAnswer::Granted)));
+        let answer = asked.await;
         let mut blocks = self.blocks();
-        if !granted {
-            blocks.refused(event_id, block);
-            return None;
-        }
-        let ends_at = blocks.granted(event_id, block, asked_at);
+        let ends_at = match answer {
+            Ok(Outcome::Taken(GateAnswer::Granted)) => blocks.granted(event_id, block, asked_at),
+            Ok(Outcome::Taken(_)) | Err(NotDone::NotRun(_)) => {
+                blocks.refused(event_id, block);
+                return None;
+            }
+            // Nobody knows, so perhaps it is leased.
+            Ok(Outcome::Done | Outcome::Failed) | Err(NotDone::Lost) => {
+                blocks.refused(event_id, block);
+                None
+            }
+        };
         if ends_at.is_none() {
             self.tell_of(&mut blocks, [unused(event_id, block)]);
         }
@@ -171,7 +175,11 @@ impl Front {
             let now = Instant::now();
             let command = match blocks.release((event_id, reservation), now) {
                 Some(None) => return Ok(()),
-                Some(Some(trim)) => GateCommand::Trim(trim),
+                // It is told until Redis has heard it; the wait has an end.
+                Some(Some(trim)) => {
+                    self.tell_of(&mut blocks, [trim]);
+                    GateCommand::Catch
+                }
                 None => GateCommand::Release {
                     event_id,
                     reservation,
@@ -182,18 +190,19 @@ impl Front {
         self.lane.answer(asked).await.map(drop)
     }
 
-    /// Asks for something that changes more than bookings do. What was in
-    /// blocks before is in Redis before it, or forgotten with the gate.
+    /// Asks for something that changes more than bookings do. What nobody is to
+    /// take any more is not left in blocks.
     pub(crate) async fn ask(&self, command: GateCommand) -> Result<(), LinkError> {
         let asked = {
             let mut blocks = self.blocks();
-            match command {
-                GateCommand::Close(event_id) => blocks.forget_event(event_id),
-                GateCommand::Adjust { event_id, seats } if seats < 0 => {
-                    let trims = blocks.end_event(event_id);
-                    self.tell_of(&mut blocks, trims);
-                }
-                _ => {}
+            let ends = match command {
+                GateCommand::Close(event_id) => Some(event_id),
+                GateCommand::Adjust { event_id, seats } if seats < 0 => Some(event_id),
+                _ => None,
+            };
+            if let Some(event_id) = ends {
+                let trims = blocks.end_event(event_id);
+                self.tell_of(&mut blocks, trims);
             }
             self.lane.submit_soon(command, Instant::now())?
         };
@@ -205,7 +214,6 @@ impl Front {
     pub(crate) async fn catch_up(&self, event_ids: &[EventId]) -> Result<(), LinkError> {
         {
             let mut blocks = self.blocks();
-            self.forget_if_lost(&mut blocks);
             if !blocks.is_empty() {
                 let mut trims = blocks.end_due(Instant::now());
                 trims.extend(event_ids.iter().flat_map(|id| blocks.end_event(*id)));
@@ -228,16 +236,10 @@ impl Front {
     /// Under the lock of the blocks, hence in the order in which it was decided.
     fn tell_of(&self, blocks: &mut Blocks, trims: impl IntoIterator<Item = Trim>) {
         for trim in trims {
-            if let Err(error) = self.lane.tell(GateCommand::Trim(trim)) {
+            if let Err(error) = self.lane.tell_of(trim) {
                 tracing::debug!(%error, event_id = %trim.event_id, "a block is left to run out");
-                blocks.forget_event(trim.event_id);
+                blocks.forget(trim.block);
             }
-        }
-    }
-
-    fn forget_if_lost(&self, blocks: &mut Blocks) {
-        if self.lane.is_gone_around() {
-            blocks.forget_all();
         }
     }
 

@@ -31,7 +31,8 @@ const BLOCK_LIFE: Duration = Duration::from_millis(100);
 ///
 /// Redis is never a reason to fail. After a failure the gate goes around it for
 /// [`GateSettings::cool_down`]: [`take`](SeatGate::take) answers
-/// [`GateAnswer::Unknown`] at once and the methods without a result do nothing.
+/// [`GateAnswer::Unknown`] at once and the methods without a result do nothing,
+/// but for seats of a block (see below).
 /// Then one caller tries it again. [`read`](SeatGate::read),
 /// [`raise`](SeatGate::raise) and [`rebuild`](SeatGate::rebuild) try it each
 /// time, so that where they are called once a second no buyer ever waits for a
@@ -50,6 +51,8 @@ const BLOCK_LIFE: Duration = Duration::from_millis(100);
 /// leases for many seats, of which this process gives without asking Redis.
 /// [`read`](SeatGate::read), [`raise`](SeatGate::raise) and
 /// [`rebuild`](SeatGate::rebuild) put the blocks of their events back first.
+/// What Redis does not hear of a block, whatever the reason, it is told as soon as
+/// it listens again.
 ///
 /// Batches run on the runtime in which the gate was made, or else on the one
 /// from which it was first asked. That one must last as long as the gate: make
@@ -152,7 +155,7 @@ impl SeatGate for RedisSeatGate {
 
     async fn release(&self, event_id: EventId, reservation: ReservationId) {
         if let Err(error) = self.front.release(event_id, reservation).await {
-            tracing::debug!(%error, %event_id, "a lease is left to run out");
+            tracing::debug!(%error, %event_id, "a lease may be left to run out");
         }
     }
 

@@ -1,14 +1,16 @@
 //! The lane to Redis: commands wait here while a batch is under way, and go
-//! together in the next one. When Redis is gone around nobody waits.
+//! together in the next one. When Redis is gone around nobody waits. Only trims
+//! are kept until Redis has heard them.
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use group_commit::{Batch, GroupCommit, Limits, NotDone, NotRun, Pending, Slot};
 use tokio::runtime::Handle;
 
+use crate::blocks::Trim;
 use crate::breaker::Pass;
 use crate::commands::{COMMANDS_MAX, GateCommand, Outcome, Plan};
 use crate::link::{Link, LinkError};
@@ -43,6 +45,8 @@ struct Runner {
     link: Arc<Link>,
     scripts: Arc<Scripts>,
     lease_ttl: Duration,
+    /// Trims, in their order, that batches could not tell Redis.
+    untold: Mutex<Vec<Trim>>,
 }
 
 impl Lane {
@@ -53,6 +57,7 @@ impl Lane {
             link: Arc::clone(&link),
             scripts,
             lease_ttl: settings.lease_ttl,
+            untold: Mutex::new(Vec::new()),
         });
         let runtime = Arc::new(OnceLock::new());
         if let Ok(current) = Handle::try_current() {
@@ -103,34 +108,31 @@ impl Lane {
         self.runtime.get_or_init(Handle::current)
     }
 
-    /// Whether Redis is lost just now.
-    pub(crate) fn is_gone_around(&self) -> bool {
-        self.link.is_gone_around()
-    }
-
     /// Asks without waiting for the answer.
     pub(crate) fn tell(&self, command: GateCommand) -> Result<(), LinkError> {
         drop(self.submit(command, Instant::now(), None)?);
         Ok(())
     }
 
+    /// Tells Redis of a block, now or as soon as it listens again: a trim that a
+    /// batch could not tell goes in front of the next one.
+    pub(crate) fn tell_of(&self, trim: Trim) -> Result<(), LinkError> {
+        drop(self.submit_always(GateCommand::Trim(trim))?);
+        Ok(())
+    }
+
     /// Waits until everything that was asked or told before is done, be it in
     /// vain.
     pub(crate) async fn catch_up(&self) -> Result<(), LinkError> {
-        let catch = Admitted {
-            command: GateCommand::Catch,
-            pass: Pass::Ordinary,
-        };
-        let pending = self.queue.submit((), catch, None);
-        let caught = match pending {
-            Ok(pending) => pending.await,
-            Err(not_run) => Err(not_run.into()),
-        };
-        caught.map(drop).map_err(|not_done| self.why(not_done))
+        let caught = self.submit_always(GateCommand::Catch)?;
+        self.answer(caught).await.map(drop)
     }
 
     /// Takes nothing any more, and waits until all that was taken is done.
     pub(crate) async fn drain(&self) {
+        // One batch more for trims that are still to be told. It runs even if
+        // nobody waits for it, and if the lane is full others will follow.
+        drop(self.submit_always(GateCommand::Catch));
         self.queue.close();
         self.queue.drained().await;
     }
@@ -143,8 +145,19 @@ impl Lane {
         deadline: Option<Instant>,
     ) -> Result<Asked, LinkError> {
         let pass = self.link.admit(now).ok_or(LinkError::GoneAround)?;
+        self.enter(Admitted { command, pass }, deadline)
+    }
+
+    /// Puts a command into the lane that needs no leave: while Redis is gone
+    /// around, its batch ends without asking.
+    fn submit_always(&self, command: GateCommand) -> Result<Asked, LinkError> {
+        let pass = Pass::Ordinary;
+        self.enter(Admitted { command, pass }, None)
+    }
+
+    fn enter(&self, admitted: Admitted, deadline: Option<Instant>) -> Result<Asked, LinkError> {
         self.queue
-            .submit((), Admitted { command, pass }, deadline)
+            .submit((), admitted, deadline)
             .map_err(|not_run| self.why(not_run.into()))
     }
 
@@ -175,6 +188,9 @@ impl Runner {
     /// link allows.
     async fn run(&self, mut batch: Batch<(), Admitted, Outcome>) {
         let mut plan = Plan::new(&self.scripts, self.lease_ttl);
+        for trim in std::mem::take(&mut *self.untold()) {
+            plan.repeat(trim);
+        }
         let mut pass = Pass::Ordinary;
         for entry in batch
             .take_groups()
@@ -196,6 +212,7 @@ impl Runner {
             .link
             .share(pass, async |redis| question.ask(redis).await)
             .await;
+        self.keep(audience.untold(asked.as_deref().unwrap_or_default()));
         // The next batch may begin while everybody is told of this one.
         drop(batch);
         match asked {
@@ -205,6 +222,24 @@ impl Runner {
                 audience.fail();
             }
         }
+    }
+
+    /// Keeps trims for the next batch. It tells them before what it has of its
+    /// own, so a block's trims arrive in their order; and one that Redis has
+    /// heard without anybody knowing does nothing the second time.
+    fn keep(&self, mut trims: Vec<Trim>) {
+        if trims.len() > COMMANDS_MAX {
+            tracing::debug!(count = trims.len(), "the last blocks are left to run out");
+            trims.truncate(COMMANDS_MAX);
+        }
+        if !trims.is_empty() {
+            *self.untold() = trims;
+        }
+    }
+
+    /// Only the batch that is under way has it, so nobody waits.
+    fn untold(&self) -> MutexGuard<'_, Vec<Trim>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -113,11 +113,6 @@ impl Link {
         self.breaker.admit(now)
     }
 
-    /// Whether it is being gone around.
-    pub(crate) fn is_gone_around(&self) -> bool {
-        self.breaker.is_open()
-    }
-
     /// Asks Redis over the connection that batches share. For one batch at a
     /// time, with the best leave of those in it.
     pub(crate) async fn share<T>(

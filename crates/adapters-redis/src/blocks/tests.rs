@@ -130,13 +130,32 @@ fn a_block_given_up_on_its_way_is_never_used() {
 }
 
 #[test]
+fn who_does_not_come_back_within_a_lease_has_none_any_more() {
+    let (mut blocks, now) = with_block();
+    let last = now + LIFE - Duration::from_nanos(1);
+    for bits in 1..=2 {
+        assert!(blocks.take(key(bits), 3, last).granted);
+    }
+    blocks.end_due(now + LIFE);
+    // Redis lets the lease last anew from here.
+    assert_eq!(blocks.settle(key(1)), Some(None));
+    assert_eq!(blocks.end_event(event_id()), [trim(1000, 6, 3, 0)]);
+    let over = now + LIFE + LEASE_TTL;
+    assert_eq!(blocks.end_due(over - Duration::from_nanos(1)), []);
+    // Nobody knows whether they were sold, so they do not go back.
+    assert_eq!(blocks.end_due(over), [trim(1000, 3, 0, 0)]);
+    assert_eq!(blocks.end_due(over), []);
+    assert_eq!(blocks.release(key(2), over), None);
+}
+
+#[test]
 fn nothing_is_kept_of_who_never_comes_back() {
     let (mut blocks, now) = with_block();
     assert!(blocks.take(key(1), 1, now).granted);
     blocks.end_due(now + LIFE);
     assert!(!blocks.take(key(2), 1, now).granted);
     blocks.answered(key(2), false);
-    blocks.end_due(now + LEASE_TTL);
+    blocks.end_due(now + LIFE + LEASE_TTL);
     assert!(blocks.blocks.is_empty() && blocks.given.is_empty());
     assert_eq!(blocks.settle(key(1)), None);
     for turn in 1..=2 {

@@ -1,7 +1,7 @@
 -- Does what a batch of commands asks of one event, one after the other.
 --
 -- ARGV: how long a lease lasts in milliseconds, then two words per command, at
--- most 1,000 of them: what is unpacked into one call must fit Lua's stack.
+-- most 2,000 of them: what is unpacked into one call must fit Lua's stack.
 --   seats,     reservation   take: lease so many tokens to it
 --   'settle',  reservation   end its lease; the tokens stay spent
 --   'release', reservation   end its lease; the tokens go back

@@ -7,89 +7,8 @@ use adapters_redis::{GateSettings, RedisSeatGate};
 use domain::ports::{GateAnswer, SeatGate};
 use tokio::task::JoinSet;
 
-use crate::support::{
-    BUCKET, Bench, EVENT, LEASES, Mode, Proxy, event, patient, reservation, seats, seats_left,
-};
-
-/// Seats of a block, and the tokens that must be left after it.
-const BLOCK: i64 = 256;
-const PLENTY: i64 = 32 * BLOCK;
-
-/// Takes at the same time that make a crowd, and surely are one.
-const CROWD: i64 = 32;
-
-/// A life that no test outlasts.
-const LONG: Duration = Duration::from_secs(600);
-
-/// Beyond the reservations of the crowd.
-const LATER: u128 = 1 << 64;
-
-struct Crowded {
-    bench: Bench,
-    proxy: Proxy,
-    gate: Arc<RedisSeatGate>,
-}
-
-fn gate_on(url: &str, settings: GateSettings, life: Duration) -> Arc<RedisSeatGate> {
-    let gate = RedisSeatGate::try_with_block_life(url, settings, life);
-    Arc::new(gate.expect("a good url"))
-}
-
-async fn take(gate: &RedisSeatGate, bits: u128, count: i64) -> GateAnswer {
-    gate.take(event(EVENT), reservation(bits), seats(count))
-        .await
-}
-
-async fn crowd_takes(gate: &Arc<RedisSeatGate>) {
-    let mut takes = JoinSet::new();
-    for bits in 0..CROWD as u128 {
-        let gate = Arc::clone(gate);
-        takes.spawn(async move { take(&gate, bits, 1).await });
-    }
-    let answers = takes.join_all().await;
-    assert!(answers.iter().all(|got| *got == GateAnswer::Granted));
-}
-
-impl Crowded {
-    /// A gate with so many tokens, of which a crowd took some under leases of
-    /// their own, and in which there is a block now.
-    async fn with(tokens: i64, settings: GateSettings, life: Duration) -> Self {
-        let bench = Bench::new().await;
-        bench.gate.open(seats_left(tokens)).await;
-        let proxy = Proxy::before(&bench.url, Mode::Forward).await;
-        let gate = gate_on(&proxy.url, settings, life);
-        crowd_takes(&gate).await;
-        let crowded = Self { bench, proxy, gate };
-        // The block is asked for in the next batch at the latest; this is behind.
-        crowded.gate.adjust(event(EVENT), 0).await;
-        crowded
-    }
-
-    async fn new() -> Self {
-        Self::with(20_000, patient(), LONG).await
-    }
-
-    /// What Redis has, without asking the gate.
-    async fn tokens(&self) -> i64 {
-        self.bench.redis(&["GET", BUCKET]).await
-    }
-
-    async fn leases(&self) -> i64 {
-        self.bench.redis(&["ZCARD", LEASES]).await
-    }
-
-    async fn until_leases_are(&self, count: i64) {
-        let all_gone = async { while self.leases().await != count {} };
-        let gone = tokio::time::timeout(Duration::from_secs(20), all_gone).await;
-        assert!(gone.is_ok(), "{} leases stay", self.leases().await);
-    }
-
-    /// How the gate stands in the eyes of another process.
-    async fn seen_by_others(&self) -> (Option<i64>, u64, i64) {
-        let reading = self.bench.read().await;
-        (reading.tokens, reading.leases, reading.seats_leased)
-    }
-}
+use crate::support::crowd::{BLOCK, CROWD, Crowded, LATER, LONG, PLENTY, gate_on, take};
+use crate::support::{Bench, EVENT, LEASES, Mode, Proxy, event, patient, reservation, seats_left};
 
 #[tokio::test]
 async fn a_crowd_is_served_without_asking_redis() {
@@ -198,7 +117,7 @@ async fn what_a_block_has_left_goes_back_when_its_life_is_over() {
 }
 
 #[tokio::test]
-async fn a_closed_gate_forgets_its_blocks() {
+async fn a_closed_gate_has_no_blocks() {
     let crowded = Crowded::new().await;
     assert_eq!(take(&crowded.gate, LATER, 1).await, GateAnswer::Granted);
     crowded.gate.close(event(EVENT)).await;
@@ -263,20 +182,6 @@ async fn a_block_given_up_twice_goes_back_once() {
     let reading = bench.read().await;
     assert_eq!(reading.leases, CROWD as u64);
     assert_eq!(reading.tokens, Some(20_000 - CROWD - 1));
-}
-
-#[tokio::test]
-async fn without_redis_blocks_are_forgotten() {
-    let settings = GateSettings {
-        cool_down: LONG,
-        ..patient()
-    };
-    let crowded = Crowded::with(20_000, settings, LONG).await;
-    assert_eq!(take(&crowded.gate, LATER, 1).await, GateAnswer::Granted);
-    crowded.proxy.set(Mode::Broken);
-    crowded.gate.adjust(event(EVENT), 1).await;
-    let answer = take(&crowded.gate, LATER + 1, 1).await;
-    assert_eq!(answer, GateAnswer::Unknown);
 }
 
 #[tokio::test]

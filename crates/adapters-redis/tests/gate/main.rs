@@ -10,3 +10,4 @@ mod rebuilding;
 mod support;
 mod tokens;
 mod trouble;
+mod untold;

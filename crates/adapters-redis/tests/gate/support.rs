@@ -2,6 +2,7 @@
 //! database, and short names for the values they speak of.
 
 mod bench;
+pub(crate) mod crowd;
 mod logs;
 mod proxy;
 

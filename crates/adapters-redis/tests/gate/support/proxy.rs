@@ -13,6 +13,8 @@ pub(crate) enum Mode {
     Forward,
     /// Accepts connections and never answers, not on old ones either.
     Silent,
+    /// Passes on what is asked, and keeps the answers.
+    Deaf,
     /// Breaks every connection.
     Broken,
 }
@@ -103,7 +105,7 @@ async fn pass_on(
     let mut clients_turn = true;
     loop {
         let mode = *modes.borrow_and_update();
-        let flows = mode == Mode::Forward;
+        let asks = matches!(mode, Mode::Forward | Mode::Deaf);
         if mode == Mode::Broken {
             return;
         }
@@ -113,7 +115,7 @@ async fn pass_on(
                     return;
                 }
             }
-            read = client.read(&mut question), if flows => {
+            read = client.read(&mut question), if asks => {
                 let Ok(length @ 1..) = read else { return };
                 if clients_turn {
                     counters.turns.fetch_add(1, Ordering::SeqCst);
@@ -123,7 +125,7 @@ async fn pass_on(
                     return;
                 }
             }
-            read = server.read(&mut answer), if flows => {
+            read = server.read(&mut answer), if mode == Mode::Forward => {
                 let Ok(length @ 1..) = read else { return };
                 clients_turn = true;
                 if client.write_all(&answer[..length]).await.is_err() {
