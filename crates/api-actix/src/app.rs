@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::admin_key::AdminKey;
+use crate::auth::{Identities, Passwords};
+use crate::http::access::Auditor;
 use crate::http::problem::Problem;
-use crate::settings::{HttpSettings, Settings};
+use crate::settings::{AuthMode, AuthSettings, HttpSettings, Settings};
 use crate::wiring::Services;
 use crate::worker::{ToTheEnd, Waiting, WokenTogether};
 
@@ -17,7 +18,11 @@ pub(crate) struct App {
     /// Each worker of actix has a small runtime of its own beside it.
     main_runtime: Handle,
     waiting: Arc<Waiting>,
-    pub(crate) admin_key: AdminKey,
+    is_open: bool,
+    pub(crate) identities: Identities,
+    pub(crate) passwords: Passwords,
+    pub(crate) auditor: Arc<Auditor>,
+    pub(crate) auth: Arc<AuthSettings>,
     pub(crate) limits: Arc<HttpSettings>,
 }
 
@@ -28,9 +33,18 @@ impl App {
             services: Arc::new(services),
             main_runtime: Handle::current(),
             waiting: Waiting::new(settings.http.in_flight_max.get()),
-            admin_key: AdminKey::new(&settings.admin.key),
+            identities: Identities::new(settings.admin.keys()),
+            passwords: Passwords::at_a_time(settings.auth.passwords_at_once.get()),
+            auditor: Arc::new(Auditor::new()),
+            auth: Arc::new(settings.auth.clone()),
+            is_open: settings.auth_mode() == AuthMode::Open,
             limits: Arc::new(settings.http.clone()),
         }
+    }
+
+    /// Whether strangers may act for anybody.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
     }
 
     pub(crate) fn services(&self) -> Arc<Services> {

@@ -78,7 +78,21 @@ async fn keep_house(services: Arc<Services>) {
     loop {
         ticks.tick().await;
         do_chore(&services, Chore::FinishDeletions).await;
+        do_chore(&services, Chore::ForgetSessions).await;
+        finish_erasures(&services).await;
         do_chore(&services, Chore::ForgetKeys).await;
+    }
+}
+
+/// Cancels what users had booked who are erased, as far as that was not done
+/// when they were.
+async fn finish_erasures(services: &Services) {
+    let (stores, gate) = (&services.stores, &*services.gate.port);
+    let finished =
+        usecases::cancel_bookings_of_erased(&*stores.accounts, &*stores.bookings, gate).await;
+    if let Err(error) = finished {
+        let error = with_causes(&error);
+        tracing::warn!(error, "an erasure is not finished; it is tried again later");
     }
 }
 
@@ -87,6 +101,8 @@ async fn keep_house(services: Arc<Services>) {
 pub(crate) enum Chore {
     /// Marking the bookings of deleted events as cancelled.
     FinishDeletions,
+    /// Forgetting sessions that have ended.
+    ForgetSessions,
     /// Forgetting old idempotency keys.
     ForgetKeys,
 }
@@ -101,6 +117,7 @@ impl Chore {
                     .finish_deletions(ROWS_AT_ONCE)
                     .await
             }
+            Self::ForgetSessions => services.stores.sessions.forget_ended(ROWS_AT_ONCE).await,
             Self::ForgetKeys => services.stores.maintenance.forget_keys(ROWS_AT_ONCE).await,
         }
     }

@@ -1,6 +1,8 @@
 //! HTTP: one file per endpoint, each parse → use case → render. Status codes
 //! are in `status`, the shape of errors in `problem`, paths in `routes`.
 
+pub(crate) mod access;
+mod account;
 mod admin;
 mod cursor;
 mod docs;

@@ -2,9 +2,9 @@
 //! command line. What is sold to whom is decided in `domain`; here requests
 //! are parsed into its commands and its answers rendered as JSON.
 
-mod admin_key;
 mod app;
 mod archive;
+mod auth;
 mod background;
 pub mod cli;
 mod commands;

@@ -18,8 +18,9 @@ use adapters_postgres::PgSettings;
 use adapters_redis::RedisSeatGate;
 use domain::model::SeatCount;
 use domain::ports::{
-    Archive, BookingRecords, BookingStore, DemoStore, EventCatalogue, EventStore, Maintenance,
-    NoGate, Probe, SalesReports, SeatGate, UserStore,
+    AccountStore, ApiKeyStore, Archive, AuditLog, BookingRecords, BookingStore, DemoStore,
+    EventCatalogue, EventStore, Maintenance, NoGate, Probe, SalesReports, SeatGate, SessionStore,
+    UserStore,
 };
 use domain::rules::BookingPolicy;
 use futures::FutureExt;
@@ -42,6 +43,10 @@ pub(crate) struct Stores {
     pub(crate) events: Arc<dyn EventStore>,
     pub(crate) catalogue: Arc<dyn EventCatalogue>,
     pub(crate) users: Arc<dyn UserStore>,
+    pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) api_keys: Arc<dyn ApiKeyStore>,
+    pub(crate) audit: Arc<dyn AuditLog>,
     pub(crate) sales: Arc<dyn SalesReports>,
     pub(crate) demo: Arc<dyn DemoStore>,
     pub(crate) maintenance: Arc<dyn Maintenance>,

@@ -5,12 +5,21 @@ use std::io::Write;
 use crate::failure::Failure;
 use crate::http::server::StoppedBy;
 use crate::server::Server;
-use crate::settings::{DEFAULT_ADMIN_KEY, Settings};
+use crate::settings::{AuthMode, DEFAULT_ADMIN_KEY, Settings};
 
 pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
-    let default_key = settings.admin.key == DEFAULT_ADMIN_KEY;
+    let default_key = settings.admin.keys().any(|key| key == DEFAULT_ADMIN_KEY);
+    let is_open = settings.auth_mode() == AuthMode::Open;
+    let beyond = settings.auth.open_beyond_loopback;
     let server = Server::start_stopped_by(settings, StoppedBy::Signals).await?;
     announce(&server);
+    if is_open && beyond {
+        tracing::warn!(
+            "auth.mode is open: whoever reaches this server may book, cancel and read for anybody"
+        );
+    } else if is_open {
+        println!("auth.mode is open: everybody on this machine may book and read for anybody");
+    }
     if default_key {
         tracing::warn!(
             "the admin key is the default one, {DEFAULT_ADMIN_KEY}: \

@@ -68,6 +68,14 @@ list!(
     UsersCursor(Timeline), "u"
 );
 list!(
+    /// A place in the list of services' keys.
+    ApiKeysCursor(Timeline), "k"
+);
+list!(
+    /// A place in the audit log.
+    AuditCursor(Timeline), "a"
+);
+list!(
     /// A place in the analytics.
     SalesCursor(TopSellers), "s"
 );

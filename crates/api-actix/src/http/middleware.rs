@@ -1,5 +1,5 @@
 //! What happens around every handler.
 
 pub(crate) mod conditional;
+pub(crate) mod open_mode;
 pub(crate) mod request_context;
-pub(crate) mod require_admin;

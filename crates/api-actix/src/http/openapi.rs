@@ -5,15 +5,16 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::Type;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, Object, OpenApi as Document, Ref, RefOr, SecurityRequirement,
 };
 use utoipa::{Modify, OpenApi};
 
-use super::middleware::require_admin;
+use super::access::{self, Access};
 use super::problem::{FieldError, MEDIA_TYPE, ProblemBody};
-use super::{admin, public};
+use super::{account, admin, public};
+use crate::auth::credentials;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,7 +23,9 @@ use super::{admin, public};
         description = "Sells seats to events: never one twice, never a booking lost.\n\n\
             Times are RFC 3339 in UTC. Lists are paged: follow the `Link` with `rel=\"next\"`. \
             Every error is `application/problem+json` (RFC 9457) with a stable `code`. \
-            The admin calls need the header `X-Admin-Key`: press Authorize.",
+            Users log in and send `Authorization: Bearer`, services send `X-API-Key`, \
+            the admin `X-Admin-Key`; one of them: press Authorize. In open mode, which is meant \
+            for development, strangers may book and read for anybody.",
     ),
     paths(
         public::list_events::list_events,
@@ -32,11 +35,30 @@ use super::{admin, public};
         public::view_booking::view_booking,
         public::cancel_booking::cancel_booking,
         public::booking_history::booking_history,
+        account::login::login,
+        account::refresh::refresh,
+        account::logout::logout,
+        account::set_password::set_password,
+        account::view_me::view_me,
+        account::change_me::change_me,
+        account::my_bookings::my_bookings,
+        account::export_me::export_me,
+        account::erase_me::erase_me,
         admin::publish_event::publish_event,
         admin::change_event::change_event,
         admin::delete_event::delete_event,
         admin::event_bookings::event_bookings,
         admin::list_users::list_users,
+        admin::view_user::view_user,
+        admin::suspend_user::suspend_user,
+        admin::reinstate_user::reinstate_user,
+        admin::erase_user::erase_user,
+        admin::issue_password_token::issue_password_token,
+        admin::create_api_key::create_api_key,
+        admin::list_api_keys::list_api_keys,
+        admin::rotate_api_key::rotate_api_key,
+        admin::revoke_api_key::revoke_api_key,
+        admin::list_audit::list_audit,
         admin::analytics::analytics,
         admin::seed_demo_data::seed_demo_data,
         public::health::health,
@@ -48,7 +70,8 @@ use super::{admin, public};
         (name = "events", description = "What is on"),
         (name = "users", description = "Who may book"),
         (name = "bookings", description = "Seats that somebody booked"),
-        (name = "admin", description = "For organisers; needs X-Admin-Key"),
+        (name = "accounts", description = "What users do about their own accounts"),
+        (name = "admin", description = "For organisers: with X-Admin-Key, or X-API-Key of a service with the scope"),
         (name = "operations", description = "For whoever runs the service"),
     ),
 )]
@@ -59,17 +82,29 @@ pub(crate) fn document() -> Document {
     Interface::openapi()
 }
 
+/// The names of all calls.
+#[cfg(test)]
+pub(crate) fn operation_ids() -> impl Iterator<Item = String> {
+    let paths = document().paths.paths.into_values();
+    paths.flat_map(|mut item| {
+        operations(&mut item)
+            .filter_map(|o| o.operation_id.take())
+            .collect::<Vec<_>>()
+    })
+}
+
 struct Shared;
 
 impl Modify for Shared {
     fn modify(&self, document: &mut Document) {
         if let Some(components) = document.components.as_mut() {
-            let header = ApiKeyValue::new(require_admin::HEADER);
-            components
-                .add_security_scheme("admin_key", SecurityScheme::ApiKey(ApiKey::Header(header)));
+            let header = |name| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(name)));
+            components.add_security_scheme("admin_key", header(credentials::ADMIN_KEY));
+            components.add_security_scheme("api_key", header(credentials::API_KEY));
+            let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+            components.add_security_scheme("access_token", bearer);
         }
-        for (path, item) in &mut document.paths.paths {
-            let admin = path.starts_with("/admin/");
+        for item in document.paths.paths.values_mut() {
             for operation in operations(item) {
                 if operation
                     .tags
@@ -80,20 +115,54 @@ impl Modify for Shared {
                     continue;
                 }
                 add_shared_responses(operation);
-                if admin {
-                    operation.security = Some(vec![SecurityRequirement::new(
-                        "admin_key",
-                        Vec::<String>::new(),
-                    )]);
-                    add(
-                        operation,
-                        401,
-                        "The admin key is missing or wrong (`admin_key_required`)",
-                    );
+                let id = operation.operation_id.as_deref();
+                if let Some(call) = access::ALL.iter().find(|call| Some(call.operation) == id) {
+                    add_access(operation, call.access);
                 }
             }
         }
     }
+}
+
+/// Who may make the call, and what others are told.
+fn add_access(operation: &mut Operation, access: Access) {
+    let (schemes, scope): (&[&str], _) = match access {
+        Access::Unasked => return,
+        Access::Everybody(scope) => (&["", "access_token", "api_key", "admin_key"], Some(scope)),
+        // In open mode strangers are welcome.
+        Access::Owner(scope) => (&["", "access_token", "api_key", "admin_key"], Some(scope)),
+        Access::Myself => (&["access_token"], None),
+        Access::Organiser(scope) => (&["admin_key", "api_key"], Some(scope)),
+        Access::Admin => (&["admin_key"], None),
+    };
+    let requirements = schemes.iter().map(|scheme| match *scheme {
+        "" => SecurityRequirement::default(),
+        scheme => SecurityRequirement::new(scheme, Vec::<String>::new()),
+    });
+    operation.security = Some(requirements.collect());
+    add(
+        operation,
+        401,
+        match access {
+            Access::Organiser(_) | Access::Admin => {
+                "Nobody, or nobody who is known, is calling (`admin_key_required`, `invalid_api_key`, `invalid_token`)"
+            }
+            _ => {
+                "Nobody who is known is calling (`authentication_required`, `invalid_token`, `invalid_api_key`, `admin_key_required`)"
+            }
+        },
+    );
+    add(
+        operation,
+        403,
+        &match scope {
+            Some(scope) => format!(
+                "The key lacks the scope `{scope}`, or users may not do that (`missing_scope`, `admins_only`)",
+                scope = scope.as_str()
+            ),
+            None => "Whoever is calling may not do that (`users_only`, `admins_only`)".to_owned(),
+        },
+    );
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
@@ -101,6 +170,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
         &mut item.get,
         &mut item.post,
         &mut item.put,
+        &mut item.patch,
         &mut item.delete,
     ]
     .into_iter()

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use actix_web::dev::Server;
-use actix_web::middleware::{Compress, from_fn};
+use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App as ActixApp, HttpServer, web};
 
 use crate::app::App;
 use crate::settings::HttpSettings;
 
-use super::middleware::{conditional, request_context};
+use super::middleware::{conditional, open_mode, request_context};
 use super::routes;
 
 /// Who stops a server.
@@ -31,6 +31,7 @@ pub(crate) fn start(
     settings: &HttpSettings,
     stopped_by: StoppedBy,
 ) -> std::io::Result<(Server, Vec<SocketAddr>)> {
+    let refuses_forwarded = app.is_open() && !app.auth.open_beyond_loopback;
     let data = web::Data::new(app);
     let mut server = HttpServer::new(move || {
         ActixApp::new()
@@ -39,6 +40,10 @@ pub(crate) fn start(
             // The last one is the outermost.
             .wrap(Compress::default())
             .wrap(from_fn(conditional::answer))
+            .wrap(Condition::new(
+                refuses_forwarded,
+                from_fn(open_mode::refuse_forwarded),
+            ))
             .wrap(from_fn(request_context::wrap))
     })
     .max_connections(settings.connections_per_worker_max.get())

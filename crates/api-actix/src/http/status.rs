@@ -2,12 +2,15 @@
 //! decides.
 
 use actix_web::http::StatusCode;
+use domain::model::Scope;
 use domain::ports::{
-    BookError, CancelError, ChangeEventError, DeleteEventError, EventBookingsError,
-    FindBookingError, FindEventError, HistoryError, RegisterError, StoreError,
+    AccountError, ApiKeyError, BeginSessionError, BookError, CancelError, ChangeEventError,
+    DeleteEventError, EventBookingsError, FindBookingError, FindEventError, HistoryError,
+    RedeemError, RefreshError, RegisterError, StoreError,
 };
 
 use super::problem::Problem;
+use crate::auth::PasswordTrouble;
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
@@ -153,6 +156,200 @@ impl From<RegisterError> for Problem {
             RegisterError::Store(error) => error.into(),
         }
     }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AccountError::UserNotFound(_) => user_not_found(detail),
+            AccountError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<BeginSessionError> for Problem {
+    fn from(error: BeginSessionError) -> Self {
+        let detail = error.to_string();
+        match error {
+            // Erased between the check of the password and now.
+            BeginSessionError::UserNotFound(_) => login_failed(),
+            BeginSessionError::UserSuspended(_) => user_suspended(detail),
+            BeginSessionError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Unknown => invalid_refresh_token(),
+            RefreshError::Reused(user_id) => {
+                tracing::warn!(%user_id, "a refresh token was used twice: its session has ended");
+                invalid_refresh_token()
+            }
+            RefreshError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RedeemError> for Problem {
+    fn from(error: RedeemError) -> Self {
+        match error {
+            RedeemError::Unknown => invalid_password_token(),
+            RedeemError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ApiKeyError> for Problem {
+    fn from(error: ApiKeyError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ApiKeyError::KeyNotFound(_) => Self::new(
+                StatusCode::NOT_FOUND,
+                "api_key_not_found",
+                "API key not found",
+                detail,
+            ),
+            ApiKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PasswordTrouble> for Problem {
+    fn from(trouble: PasswordTrouble) -> Self {
+        match trouble {
+            PasswordTrouble::Busy => Self::overloaded().caused_by(Box::new(trouble)),
+            PasswordTrouble::Failed(_) => Self::internal(Box::new(trouble)),
+        }
+    }
+}
+
+/// The address is unknown or the password is wrong; nobody learns which.
+pub(crate) fn login_failed() -> Problem {
+    not_proven(
+        "login_failed",
+        "Login failed",
+        "the email or the password is wrong",
+    )
+}
+
+/// The refresh token is not good.
+pub(crate) fn invalid_refresh_token() -> Problem {
+    not_proven(
+        "invalid_refresh_token",
+        "Invalid refresh token",
+        "the refresh token is not good, or not any more: log in",
+    )
+}
+
+/// The token that sets a password is not good.
+pub(crate) fn invalid_password_token() -> Problem {
+    not_proven(
+        "invalid_password_token",
+        "Invalid password token",
+        "the token is not good, or not any more: ask for another one",
+    )
+}
+
+fn not_proven(code: &'static str, title: &'static str, detail: &'static str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, code, title, detail)
+        .with_header("WWW-Authenticate", r#"Bearer realm="utsavam""#)
+}
+
+/// The current password is another one.
+pub(crate) fn wrong_password() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "wrong_password",
+        "Wrong password",
+        "the current password is another one",
+    )
+    .with_field("current_password", "is not the password of this account")
+}
+
+/// Nobody says who is calling.
+pub(crate) fn authentication_required() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "authentication_required",
+        "Authentication required",
+        "log in and send the access token as Authorization: Bearer, or send X-API-Key",
+    )
+    .with_header("WWW-Authenticate", r#"Bearer realm="utsavam""#)
+}
+
+/// The access token is not good.
+pub(crate) fn invalid_token() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "invalid_token",
+        "Invalid token",
+        "the access token is not good, or not any more: refresh it or log in",
+    )
+    .with_header(
+        "WWW-Authenticate",
+        r#"Bearer realm="utsavam", error="invalid_token""#,
+    )
+}
+
+/// The service's key is not good.
+pub(crate) fn invalid_api_key() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "invalid_api_key",
+        "Invalid API key",
+        "the key in X-API-Key is not good, or not any more",
+    )
+    .with_header(
+        "WWW-Authenticate",
+        r#"ApiKey realm="utsavam", header="X-API-Key""#,
+    )
+}
+
+/// The service may not do that.
+pub(crate) fn missing_scope(scope: Scope) -> Problem {
+    let scope = scope.as_str();
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "missing_scope",
+        "Missing scope",
+        format!("the key in X-API-Key lacks the scope {scope}"),
+    )
+}
+
+/// A user asks for what only admins may do.
+pub(crate) fn admins_only() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "admins_only",
+        "Admins only",
+        "only admins may do that",
+    )
+}
+
+/// Somebody else asks for what is a user's own.
+pub(crate) fn for_users_only() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "users_only",
+        "Users only",
+        "only a user can do that, for themselves",
+    )
+}
+
+/// A request that came by way of somebody else, in open mode.
+pub(crate) fn forwarded_in_open_mode(header: &str) -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "forwarded_in_open_mode",
+        "Forwarded in open mode",
+        format!(
+            "the request has the header {header}: this server is open to everybody on its machine, \
+             and must not be reached by way of a proxy; set auth.mode=required"
+        ),
+    )
 }
 
 /// The admin key is missing or wrong.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::model::SeatCount;
 
-use super::{DAY, Settings, SettingsError, wrong};
+use super::{AuthMode, DAY, DEFAULT_ADMIN_KEY, Settings, SettingsError, wrong};
 
 impl Settings {
     pub(super) fn check(&self) -> Result<(), SettingsError> {
@@ -16,12 +16,8 @@ impl Settings {
             let problem = "must be between 24h, which clients rely on, and 36500days";
             return Err(wrong("idempotency.keep", problem));
         }
-        let key = &self.admin.key;
-        if key.is_empty() || key.trim() != key || key.chars().any(char::is_control) {
-            let problem = "must not be empty and must fit into a header: \
-                           no control characters, no white space around it";
-            return Err(wrong("admin.key", problem));
-        }
+        self.check_admin_keys()?;
+        self.check_auth()?;
         let booking = self.database.acquire_timeout + 2 * self.database.statement_timeout;
         if self.gate.lease_ttl <= booking {
             return Err(wrong(
@@ -31,6 +27,50 @@ impl Settings {
             ));
         }
         self.check_waits()
+    }
+
+    fn check_admin_keys(&self) -> Result<(), SettingsError> {
+        for (name, key) in ["admin.key", "admin.second_key"]
+            .into_iter()
+            .zip(self.admin.keys())
+        {
+            if key.is_empty() || key.trim() != key || key.chars().any(char::is_control) {
+                let problem = "must not be empty and must fit into a header: \
+                               no control characters, no white space around it";
+                return Err(wrong(name, problem));
+            }
+            if key == DEFAULT_ADMIN_KEY && !self.listens_on_loopback() {
+                let problem = "(ADMIN_KEY) must not be the default one where others can reach \
+                               the server, by http.host";
+                return Err(wrong(name, problem));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_auth(&self) -> Result<(), SettingsError> {
+        let auth = &self.auth;
+        let is_open = auth.mode == Some(AuthMode::Open);
+        if is_open && !self.listens_on_loopback() && !auth.open_beyond_loopback {
+            let problem = "must not be open where others can reach the server, by http.host, \
+                           unless auth.open_beyond_loopback is true";
+            return Err(wrong("auth.mode", problem));
+        }
+        for (name, lasts, most) in [
+            ("auth.access_lasts", auth.access_lasts, DAY),
+            ("auth.refresh_lasts", auth.refresh_lasts, 365 * DAY),
+            (
+                "auth.password_token_lasts",
+                auth.password_token_lasts,
+                30 * DAY,
+            ),
+        ] {
+            if !(Duration::from_secs(1)..=most).contains(&lasts) {
+                let days = most.as_secs() / DAY.as_secs();
+                return Err(wrong(name, format!("must be between 1s and {days}days")));
+            }
+        }
+        Ok(())
     }
 
     fn check_waits(&self) -> Result<(), SettingsError> {
@@ -87,6 +127,11 @@ impl Settings {
             ("database.pool_size", database_pool, 10_000),
             ("sqlite.readers", self.sqlite.readers.get(), 64),
             ("sqlite.queue_max", self.sqlite.queue_max.get(), 1_000_000),
+            (
+                "auth.passwords_at_once",
+                self.auth.passwords_at_once.get(),
+                1_024,
+            ),
             ("redis.pool_size", self.redis.pool_size.get(), 10_000),
         ];
         for (name, number, most) in numbers {

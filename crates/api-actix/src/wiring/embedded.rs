@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use adapters_embedded::{
-    Database, SqliteArchive, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore,
-    SqliteEventStore, SqliteLocation, SqliteMaintenance, SqliteProbe, SqliteSalesReports,
-    SqliteSettings, SqliteUserStore,
+    Database, SqliteAccountStore, SqliteApiKeyStore, SqliteArchive, SqliteAuditLog,
+    SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore, SqliteLocation,
+    SqliteMaintenance, SqliteProbe, SqliteSalesReports, SqliteSessionStore, SqliteSettings,
+    SqliteUserStore,
 };
 
 use crate::failure::Failure;
@@ -62,6 +63,10 @@ fn stores(database: Database, place: String) -> Stores {
         events: events.clone(),
         catalogue: events,
         users: Arc::new(SqliteUserStore::new(database.clone())),
+        accounts: Arc::new(SqliteAccountStore::new(database.clone())),
+        sessions: Arc::new(SqliteSessionStore::new(database.clone())),
+        api_keys: Arc::new(SqliteApiKeyStore::new(database.clone())),
+        audit: Arc::new(SqliteAuditLog::new(database.clone())),
         sales: Arc::new(SqliteSalesReports::new(database.clone())),
         demo: Arc::new(SqliteDemoStore::new(database.clone())),
         maintenance: Arc::new(SqliteMaintenance::new(database.clone())),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_postgres::{
-    ConnectError, Database, Limits, MigrateError, Migrated, PgArchive, PgBookingRecords,
-    PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe, PgSalesReports, PgSettings,
-    PgUserStore,
+    ConnectError, Database, Limits, MigrateError, Migrated, PgAccountStore, PgApiKeyStore,
+    PgArchive, PgAuditLog, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore,
+    PgMaintenance, PgProbe, PgSalesReports, PgSessionStore, PgSettings, PgUserStore,
 };
 
 use futures::FutureExt;
@@ -125,6 +125,10 @@ fn stores(database: Database, place: String) -> Stores {
         events: events.clone(),
         catalogue: events,
         users: Arc::new(PgUserStore::new(database.clone())),
+        accounts: Arc::new(PgAccountStore::new(database.clone())),
+        sessions: Arc::new(PgSessionStore::new(database.clone())),
+        api_keys: Arc::new(PgApiKeyStore::new(database.clone())),
+        audit: Arc::new(PgAuditLog::new(database.clone())),
         sales: Arc::new(PgSalesReports::new(database.clone())),
         demo: Arc::new(PgDemoStore::new(database.clone())),
         maintenance: Arc::new(PgMaintenance::new(database.clone())),

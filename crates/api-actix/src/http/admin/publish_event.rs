@@ -2,7 +2,7 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
-use domain::model::{Capacity, EventName, PublishEvent, Venue};
+use domain::model::{AuditObject, Capacity, EventName, PublishEvent, Venue};
 use domain::usecases;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -71,7 +71,12 @@ pub(crate) async fn publish_event(
             usecases::publish_event(&*services.stores.events, &*services.gate.port, event).await
         })
         .await??;
-    Ok(HttpResponse::Created()
+    let mut response = HttpResponse::Created()
         .insert_header((LOCATION, format!("/events/{}", event.id())))
-        .json(EventResponse::from(&event)))
+        .json(EventResponse::from(&event));
+    response.extensions_mut().insert(AuditObject {
+        kind: "event".to_owned(),
+        id: event.id().get(),
+    });
+    Ok(response)
 }

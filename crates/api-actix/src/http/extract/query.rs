@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, web};
-use domain::model::{Page, PageLimit};
+use domain::model::{Invalid, Page, PageLimit};
 
 use crate::http::cursor::Cursor;
 use crate::http::problem::{Fields, Problem};
@@ -12,6 +12,8 @@ use crate::http::problem::{Fields, Problem};
 /// the end does not exist.
 pub(crate) struct Query {
     parameters: BTreeMap<String, String>,
+    /// Those that were taken out for the links to other pages.
+    taken: Vec<(String, String)>,
     fields: Fields,
 }
 
@@ -30,7 +32,11 @@ impl Query {
                 fields.wrong(&name, "must not be given twice");
             }
         }
-        Ok(Self { parameters, fields })
+        Ok(Self {
+            parameters,
+            taken: Vec::new(),
+            fields,
+        })
     }
 
     /// A boolean in any of the spellings that clients use.
@@ -44,6 +50,34 @@ impl Query {
                 default
             }
         }
+    }
+
+    /// A parameter that may be absent, if it is right.
+    pub(crate) fn parsed<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        let text = self.parameters.remove(name)?;
+        let parsed = self.fields.take(name, parse(&text));
+        self.taken.push((name.to_owned(), text));
+        parsed
+    }
+
+    /// A boolean that may be absent.
+    pub(crate) fn parsed_boolean(&mut self, name: &str) -> Option<bool> {
+        self.parsed(name, |text| match text {
+            "true" | "True" | "1" => Ok(true),
+            "false" | "False" | "0" => Ok(false),
+            _ => Err(Invalid::new("must be true or false")),
+        })
+    }
+
+    /// The parameters that were [`parsed`](Self::parsed), as a query for the
+    /// links to other pages.
+    pub(crate) fn taken(&self) -> Option<String> {
+        let query = serde_urlencoded::to_string(&self.taken).unwrap_or_default();
+        (!query.is_empty()).then_some(query)
     }
 
     /// `limit` and `cursor`; nothing but them may be left.

@@ -10,7 +10,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TryIntoHeaderPair};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -23,12 +23,28 @@ const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id that is taken over from a caller.
 const ID_CHARACTERS_MAX: usize = 128;
 
+/// In a request's extensions: its id.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(String);
+
+impl RequestId {
+    /// The id of a request; empty for one that has not come through here.
+    pub(crate) fn of(request: &HttpRequest) -> String {
+        let extensions = request.extensions();
+        let id = extensions.get::<Self>();
+        id.map(|id| id.0.clone()).unwrap_or_default()
+    }
+}
+
 /// Calls the rest of the service within the request's context.
 pub(crate) async fn wrap<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let request_id = given_id(&request).unwrap_or_else(|| Uuid::new_v4().simple().to_string());
+    request
+        .extensions_mut()
+        .insert(RequestId(request_id.clone()));
     // Off unless somebody debugs: a span costs more than many a request. What
     // is logged about a request by default names its id itself.
     let span = tracing::debug_span!(

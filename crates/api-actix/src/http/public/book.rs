@@ -3,14 +3,17 @@
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use domain::model::{
-    BookSeats, Booked, BookingStatus, EventId, IdempotencyKey, ReservationId, SeatCount, UserId,
+    AuditObject, BookSeats, Booked, BookingStatus, EventId, IdempotencyKey, Invalid, ReservationId,
+    Scope, SeatCount, UserId,
 };
+use domain::ports::BookError;
 use domain::usecases;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::http::access::Caller;
 use crate::http::extract::{IdempotencyHeader, Json};
 use crate::http::problem::{Fields, Problem, ProblemBody};
 
@@ -19,9 +22,9 @@ use crate::http::problem::{Fields, Problem, ProblemBody};
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"user_id": 1, "event_id": 1, "seats": 1}))]
 pub(crate) struct BookRequest {
-    /// Who wants them.
+    /// Who wants them; a user who is logged in may leave it out.
     #[schema(minimum = 1)]
-    user_id: i64,
+    user_id: Option<i64>,
     /// Of which event.
     #[schema(minimum = 1)]
     event_id: i64,
@@ -68,9 +71,14 @@ impl From<&Booked> for BookResponse {
 }
 
 impl BookRequest {
-    fn parse(self, header: IdempotencyHeader) -> Result<BookSeats, Problem> {
+    fn parse(self, caller: &Caller, header: IdempotencyHeader) -> Result<BookSeats, Problem> {
         let mut fields = Fields::default();
-        let user_id = fields.take("user_id", UserId::try_new(self.user_id));
+        let user_id = match (self.user_id, caller.user_id()) {
+            (Some(user_id), _) => UserId::try_new(user_id),
+            (None, Some(user_id)) => Ok(user_id),
+            (None, None) => Err(Invalid::new("must be given: no user is calling")),
+        };
+        let user_id = fields.take("user_id", user_id);
         let event_id = fields.take("event_id", EventId::try_new(self.event_id));
         let seats = fields.take("seats", SeatCount::try_new(self.seats));
         let in_header = fields
@@ -115,6 +123,8 @@ impl BookRequest {
             ("Location" = String, description = "Path of the booking"),
             ("Idempotency-Replayed" = Option<String>, description = "`true` when an earlier request made the booking"),
         )),
+        (status = 403, description = "An admin suspended the user (`user_suspended`)",
+         body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such user or event (`user_not_found`, `event_not_found`)",
          body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "Not enough seats, or the event has started (`not_enough_seats`, `event_started`)",
@@ -125,10 +135,14 @@ impl BookRequest {
 )]
 pub(crate) async fn book(
     app: web::Data<App>,
+    caller: Caller,
     request: HttpRequest,
     body: Json<BookRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let command = body.0.parse(IdempotencyHeader::of(&request))?;
+    let command = body.0.parse(&caller, IdempotencyHeader::of(&request))?;
+    if !caller.may_act_for(command.user_id, Scope::BookingsWrite) {
+        return Err(BookError::UserNotFound(command.user_id).into());
+    }
     let reservation = ReservationId::from_random_bits(Uuid::new_v4().as_u128());
     let booked = app
         .run(|services| async move {
@@ -141,5 +155,10 @@ pub(crate) async fn book(
     if booked.replayed {
         response.insert_header(("Idempotency-Replayed", "true"));
     }
-    Ok(response.json(BookResponse::from(&booked)))
+    let mut response = response.json(BookResponse::from(&booked));
+    response.extensions_mut().insert(AuditObject {
+        kind: "booking".to_owned(),
+        id: booked.booking_id.get(),
+    });
+    Ok(response)
 }

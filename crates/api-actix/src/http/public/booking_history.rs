@@ -2,11 +2,13 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use domain::model::{Booking, PageLimit, UserId};
+use domain::model::{Booking, PageLimit, Scope, UserId};
+use domain::ports::HistoryError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::http::access::Caller;
 use crate::http::cursor::HistoryCursor;
 use crate::http::extract::{Query, path_id};
 use crate::http::paging;
@@ -61,9 +63,13 @@ impl From<&Booking> for HistoryEntry {
 )]
 pub(crate) async fn booking_history(
     app: web::Data<App>,
+    caller: Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let user_id: UserId = path_id(&request, "user_id")?;
+    if !caller.may_act_for(user_id, Scope::BookingsRead) {
+        return Err(HistoryError::UserNotFound(user_id).into());
+    }
     let page = Query::parse(&request)?.page::<HistoryCursor>(PageLimit::DEFAULT)?;
     let listing = app
         .read(|services| async move {

@@ -1,12 +1,14 @@
 //! `DELETE /bookings/{booking_id}`: cancels a booking.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use domain::model::BookingStatus;
+use domain::model::{BookingStatus, Scope};
+use domain::ports::CancelError;
 use domain::usecases;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::http::access::Caller;
 use crate::http::extract::path_id;
 use crate::http::problem::{Problem, ProblemBody};
 
@@ -35,9 +37,19 @@ pub(crate) struct CancelResponse {
 )]
 pub(crate) async fn cancel_booking(
     app: web::Data<App>,
+    caller: Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let booking_id = path_id(&request, "booking_id")?;
+    if caller.is_a_user() {
+        // A booking keeps its owner, so this is still true when it is cancelled.
+        let booking = app
+            .read(|services| async move { services.stores.records.find(booking_id).await })
+            .await??;
+        if !caller.may_act_for(booking.user_id, Scope::BookingsWrite) {
+            return Err(CancelError::BookingNotFound(booking_id).into());
+        }
+    }
     let cancelled = app
         .run(|services| async move {
             usecases::cancel(&*services.stores.bookings, &*services.gate.port, booking_id).await

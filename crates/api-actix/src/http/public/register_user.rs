@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
-use domain::model::{Email, NewUser, User, UserName};
+use domain::model::{AuditObject, Email, NewUser, Password, User, UserName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,6 +21,9 @@ pub(crate) struct RegisterRequest {
     /// What they are called.
     #[schema(max_length = 255)]
     name: Option<String>,
+    /// What they will log in with; without one an admin has to help them to it.
+    #[schema(format = Password, min_length = 10, max_length = 128)]
+    password: Option<String>,
 }
 
 /// A registered user.
@@ -49,15 +52,19 @@ impl From<User> for UserResponse {
 }
 
 impl RegisterRequest {
-    fn parse(self) -> Result<NewUser, Problem> {
+    /// Who registers, and the password that is to be hashed.
+    fn parse(self) -> Result<(NewUser, Option<Password>), Problem> {
         let mut fields = Fields::default();
         let email = fields.take("email", Email::parse(&self.email));
         let name = fields.take_option("name", self.name.as_deref().map(UserName::parse));
-        fields.finish(email.zip(name).map(|(email, name)| NewUser {
+        let password =
+            fields.take_option("password", self.password.as_deref().map(Password::parse));
+        let user = email.zip(name).map(|(email, name)| NewUser {
             email,
             name,
             password: None,
-        }))
+        });
+        fields.finish(user.zip(password))
     }
 }
 
@@ -75,9 +82,21 @@ pub(crate) async fn register_user(
     app: web::Data<App>,
     request: Json<RegisterRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let user = request.0.parse()?;
+    let (mut user, password) = request.0.parse()?;
+    let passwords = app.passwords.clone();
     let user = app
-        .run(|services| async move { services.stores.users.register(user).await })
+        .run(|services| async move {
+            if let Some(password) = password {
+                user.password = Some(passwords.hash(password).await?);
+            }
+            Ok::<_, Problem>(services.stores.users.register(user).await?)
+        })
         .await??;
-    Ok(HttpResponse::Created().json(UserResponse::from(user)))
+    let object = AuditObject {
+        kind: "user".to_owned(),
+        id: user.id.get(),
+    };
+    let mut response = HttpResponse::Created().json(UserResponse::from(user));
+    response.extensions_mut().insert(object);
+    Ok(response)
 }

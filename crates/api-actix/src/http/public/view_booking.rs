@@ -2,11 +2,13 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use domain::model::Booking;
+use domain::model::{Booking, Scope};
+use domain::ports::FindBookingError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::http::access::Caller;
 use crate::http::extract::path_id;
 use crate::http::problem::{Problem, ProblemBody};
 
@@ -56,11 +58,15 @@ impl From<Booking> for BookingResponse {
 )]
 pub(crate) async fn view_booking(
     app: web::Data<App>,
+    caller: Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let booking_id = path_id(&request, "booking_id")?;
     let booking = app
         .read(|services| async move { services.stores.records.find(booking_id).await })
         .await??;
+    if !caller.may_act_for(booking.user_id, Scope::BookingsRead) {
+        return Err(FindBookingError::BookingNotFound(booking_id).into());
+    }
     Ok(HttpResponse::Ok().json(BookingResponse::from(booking)))
 }

@@ -1,0 +1,124 @@
+//! What the audit log is told of requests.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use domain::model::{Actor, AuditEntry, AuditObject};
+
+use super::Call;
+use crate::app::App;
+use crate::http::middleware::request_context::RequestId;
+use crate::http::problem::Problem;
+
+/// Refusals that are recorded in a second: whoever hammers at the door must not
+/// be able to fill the disk.
+const REFUSALS_PER_SECOND: u64 = 50;
+
+/// In a response's extensions: who it turned out to be, where the request
+/// could not tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RecordedActor(pub(crate) Actor);
+
+/// Counts refusals, so that they can be bounded.
+#[derive(Debug)]
+pub(crate) struct Auditor {
+    began: Instant,
+    second: AtomicU64,
+    refusals: AtomicU64,
+}
+
+impl Auditor {
+    pub(crate) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            second: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether one more refusal may be recorded in this second.
+    fn has_room(&self) -> bool {
+        let second = self.began.elapsed().as_secs();
+        if self.second.swap(second, Ordering::Relaxed) != second {
+            let refusals = self.refusals.swap(0, Ordering::Relaxed);
+            let unrecorded = refusals.saturating_sub(REFUSALS_PER_SECOND);
+            if unrecorded > 0 {
+                tracing::warn!(unrecorded, "refusals are not in the audit log");
+            }
+        }
+        self.refusals.fetch_add(1, Ordering::Relaxed) < REFUSALS_PER_SECOND
+    }
+}
+
+/// Somebody was turned away at the door.
+pub(super) async fn refused(
+    app: &App,
+    call: Call,
+    actor: Actor,
+    request: &ServiceRequest,
+    problem: &Problem,
+) {
+    if problem.status.is_server_error() || !app.auditor.has_room() {
+        return;
+    }
+    let entry = AuditEntry {
+        actor,
+        action: call.operation.to_owned(),
+        object: object_of(request.match_info()),
+        refused: Some(problem.code.to_owned()),
+        request_id: RequestId::of(request.request()),
+    };
+    append(app, entry).await;
+}
+
+/// Somebody was let in, and has an answer. Trouble of ours is none.
+pub(super) async fn answered<B: MessageBody>(
+    app: &App,
+    call: Call,
+    actor: Actor,
+    response: &ServiceResponse<B>,
+) {
+    let status = response.status();
+    if status.is_server_error() {
+        return;
+    }
+    let extensions = response.response().extensions();
+    let refused = extensions
+        .get::<Problem>()
+        .map(|problem| problem.code.to_owned());
+    if refused.is_some() && !app.auditor.has_room() {
+        return;
+    }
+    let made = extensions.get::<AuditObject>().cloned();
+    let entry = AuditEntry {
+        actor: extensions
+            .get()
+            .map_or(actor, |RecordedActor(actor)| *actor),
+        action: call.operation.to_owned(),
+        object: made.or_else(|| object_of(response.request().match_info())),
+        refused,
+        request_id: RequestId::of(response.request()),
+    };
+    drop(extensions);
+    append(app, entry).await;
+}
+
+/// The thing that the path names: `event_id` is an event's id.
+fn object_of(path: &actix_web::dev::Path<actix_web::dev::Url>) -> Option<AuditObject> {
+    path.iter().find_map(|(name, value)| {
+        Some(AuditObject {
+            kind: name.strip_suffix("_id")?.to_owned(),
+            id: value.parse().ok()?,
+        })
+    })
+}
+
+/// What cannot be recorded is in the log of the process, at least.
+async fn append(app: &App, entry: AuditEntry) {
+    let services = app.services();
+    if let Err(error) = services.stores.audit.append(vec![entry.clone()]).await {
+        tracing::error!(%error, ?entry, "not in the audit log");
+    }
+}
