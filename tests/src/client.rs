@@ -30,6 +30,20 @@ pub struct Client {
     admin_key: String,
 }
 
+/// A password that will do.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// Somebody who is logged in.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Their id.
+    pub id: i64,
+    /// Proves who they are.
+    pub access_token: String,
+    /// Is exchanged for the next tokens.
+    pub refresh_token: String,
+}
+
 /// A request that is not sent yet; awaiting it sends it.
 #[derive(Debug)]
 pub struct Call {
@@ -90,6 +104,11 @@ impl Client {
         self.call(Method::PUT, path).json(body)
     }
 
+    /// A PATCH request with a JSON body.
+    pub fn patch(&self, path: &str, body: &Value) -> Call {
+        self.call(Method::PATCH, path).json(body)
+    }
+
     /// A DELETE request.
     pub fn delete(&self, path: &str) -> Call {
         self.call(Method::DELETE, path)
@@ -99,6 +118,36 @@ impl Client {
     pub async fn register(&self, email: &str) -> i64 {
         let answer = self.post("/users", &json!({ "email": email })).await;
         answer.expect(201).id("id")
+    }
+
+    /// Registers somebody with a password and logs them in.
+    pub async fn signed_up(&self, email: &str) -> Person {
+        let user = json!({ "email": email, "password": PASSWORD });
+        let id = self.post("/users", &user).await.expect(201).id("id");
+        let session = self.login(email, PASSWORD).await;
+        let session = session.expect(200).json();
+        let text = |member: &str| session[member].as_str().expect("a token").to_owned();
+        Person {
+            id,
+            access_token: text("access_token"),
+            refresh_token: text("refresh_token"),
+        }
+    }
+
+    /// Tries to log in.
+    pub fn login(&self, email: &str, password: &str) -> Call {
+        self.post(
+            "/auth/login",
+            &json!({ "email": email, "password": password }),
+        )
+    }
+
+    /// Makes a key for a service and returns its id and itself.
+    pub async fn api_key(&self, scopes: &[&str]) -> (i64, String) {
+        let wanted = json!({ "name": "Web shop", "scopes": scopes });
+        let answer = self.post("/admin/api-keys", &wanted).admin().await;
+        let key = answer.expect(201).json()["key"].clone();
+        (answer.id("id"), key.as_str().expect("a key").to_owned())
     }
 
     /// Puts an upcoming event with that many seats on sale and returns its id.
@@ -192,6 +241,18 @@ impl Call {
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.request = self.request.header(name, value.as_ref());
         self
+    }
+
+    /// Speaks as the user who has this access token.
+    #[must_use]
+    pub fn bearer(self, access_token: &str) -> Self {
+        self.header("Authorization", format!("Bearer {access_token}"))
+    }
+
+    /// Speaks as the service that has this key.
+    #[must_use]
+    pub fn api_key(self, key: &str) -> Self {
+        self.header("X-API-Key", key)
     }
 
     /// Speaks as the admin.

@@ -20,7 +20,7 @@ mod store;
 mod url;
 mod wait;
 
-pub use client::{Answer, Call, Client, FUTURE, PAST};
+pub use client::{Answer, Call, Client, FUTURE, PASSWORD, PAST, Person};
 pub use database::TestDatabase;
 pub use problem::Problem;
 pub use program::{Finished, Program};

@@ -1,9 +1,12 @@
 //! The HTTP interface, seen from outside: every call of the contract over a
 //! socket, against the program as it is shipped. One module per area.
 
+mod accounts;
 mod admin_events;
 mod admin_lists;
 mod analytics;
+mod api_keys;
+mod audit;
 mod bad_bodies;
 mod bad_parameters;
 mod bookings;
@@ -14,6 +17,8 @@ mod event_lists;
 mod history;
 mod idempotency;
 mod idempotency_races;
+mod matrix;
+mod open_mode;
 mod openapi;
 mod protocol;
 mod users;
