@@ -29,7 +29,8 @@ pub struct Credentials {
 /// Which accounts an admin looks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountFilter {
-    /// Only the one with this address, trimmed and lower-cased.
+    /// Only the one with this very address. It is trimmed and lower-cased
+    /// already, and may be no address at all, which nobody has.
     pub email: Option<String>,
     /// Only those that are suspended, or only those that are not.
     pub suspended: Option<bool>,
