@@ -65,7 +65,7 @@ fn every_list_begins_its_walk_where_the_page_begins() {
     for (statement, walk) in [
         (
             users::ListUsers::TEXT,
-            "users_newest ((created_at,rowid)<(?,?))",
+            "users_registered ((created_at,rowid)<(?,?))",
         ),
         (
             events::ListEvents::TEXT,
