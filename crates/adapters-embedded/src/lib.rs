@@ -41,6 +41,7 @@ pub use database::{Database, OpenError};
 pub use gate::InProcessSeatGate;
 pub use settings::{LocationError, SqliteLocation, SqliteSettings};
 pub use store::{
-    SqliteArchive, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore,
-    SqliteMaintenance, SqliteProbe, SqliteSalesReports, SqliteUserStore,
+    SqliteAccountStore, SqliteApiKeyStore, SqliteArchive, SqliteBookingRecords, SqliteBookingStore,
+    SqliteDemoStore, SqliteEventStore, SqliteMaintenance, SqliteProbe, SqliteSalesReports,
+    SqliteSessionStore, SqliteUserStore,
 };

@@ -5,6 +5,8 @@
 //! id, being a rowid, has none of its own. Without the collation it searches
 //! for the time alone and then passes all rows of that time one by one.
 
+mod accounts;
+mod api_keys;
 mod archive;
 mod booking_records;
 mod bookings;
@@ -13,9 +15,12 @@ mod events;
 mod maintenance;
 mod probe;
 mod sales;
+mod sessions;
 mod shared_find;
 mod users;
 
+pub use accounts::SqliteAccountStore;
+pub use api_keys::SqliteApiKeyStore;
 pub use archive::SqliteArchive;
 pub use booking_records::SqliteBookingRecords;
 pub use bookings::SqliteBookingStore;
@@ -24,6 +29,7 @@ pub use events::SqliteEventStore;
 pub use maintenance::SqliteMaintenance;
 pub use probe::SqliteProbe;
 pub use sales::SqliteSalesReports;
+pub use sessions::SqliteSessionStore;
 pub use users::SqliteUserStore;
 
 use std::fmt::Write as _;
