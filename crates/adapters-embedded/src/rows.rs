@@ -5,9 +5,10 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use domain::model::{
-    Account, ApiKey, ApiKeyId, ApiKeyName, AttendedBooking, Booking, BookingId, BookingStatus,
-    Capacity, Email, Event, EventId, EventName, EventSales, EventSeats, Invalid, KeyedBooking,
-    PublishEvent, Scope, Scopes, SeatCount, Session, SessionId, User, UserId, UserName, Venue,
+    Account, Actor, ApiKey, ApiKeyId, ApiKeyName, AttendedBooking, AuditEntry, AuditId,
+    AuditObject, AuditRecord, Booking, BookingId, BookingStatus, Capacity, Email, Event, EventId,
+    EventName, EventSales, EventSeats, Invalid, KeyedBooking, PublishEvent, Scope, Scopes,
+    SeatCount, Session, SessionId, User, UserId, UserName, Venue,
 };
 use domain::ports::StoreError;
 
@@ -134,6 +135,48 @@ impl TryFrom<ApiKeyRow> for ApiKey {
             rotated_at: row.rotated_at.map(from_micros).transpose()?,
             last_used_at: row.last_used_at.map(from_micros).transpose()?,
             revoked_at: row.revoked_at.map(from_micros).transpose()?,
+        })
+    }
+}
+
+#[derive(QueryableByName)]
+pub(crate) struct AuditRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = BigInt)]
+    at: i64,
+    #[diesel(sql_type = Text)]
+    actor_kind: String,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    actor_id: Option<i64>,
+    #[diesel(sql_type = Text)]
+    action: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    object_kind: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    object_id: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    refused: Option<String>,
+    #[diesel(sql_type = Text)]
+    request_id: String,
+}
+
+impl TryFrom<AuditRow> for AuditRecord {
+    type Error = Invalid;
+
+    fn try_from(row: AuditRow) -> Result<Self, Invalid> {
+        let object = row.object_kind.zip(row.object_id);
+        let entry = AuditEntry {
+            actor: Actor::from_parts(&row.actor_kind, row.actor_id)?,
+            action: row.action,
+            object: object.map(|(kind, id)| AuditObject { kind, id }),
+            refused: row.refused,
+            request_id: row.request_id,
+        };
+        Ok(Self {
+            id: AuditId::try_new(row.id)?,
+            at: from_micros(row.at)?,
+            entry,
         })
     }
 }

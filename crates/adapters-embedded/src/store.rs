@@ -8,6 +8,7 @@
 mod accounts;
 mod api_keys;
 mod archive;
+mod audit;
 mod booking_records;
 mod bookings;
 mod demo;
@@ -22,6 +23,7 @@ mod users;
 pub use accounts::SqliteAccountStore;
 pub use api_keys::SqliteApiKeyStore;
 pub use archive::SqliteArchive;
+pub use audit::SqliteAuditLog;
 pub use booking_records::SqliteBookingRecords;
 pub use bookings::SqliteBookingStore;
 pub use demo::SqliteDemoStore;

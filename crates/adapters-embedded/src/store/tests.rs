@@ -2,7 +2,7 @@ use diesel::prelude::*;
 use diesel::query_dsl::LoadQuery;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::Text;
-use domain::model::{AccountFilter, Page};
+use domain::model::{AccountFilter, Actor, AuditFilter, AuditObject, Page, UserId};
 use futures::executor::block_on;
 
 use super::*;
@@ -145,6 +145,65 @@ fn every_search_for_accounts_begins_its_walk_where_the_page_begins() {
         let page = Page::first(PageLimit::MAX);
         let plan = steps(accounts::search(EXPLAIN, filter, page));
         assert!(!plan.contains("TEMP B-TREE"), "{shown}: {plan}");
+        assert_walks(&shown, &plan, walk);
+    }
+}
+
+#[test]
+fn every_search_in_the_audit_log_begins_its_walk_where_the_page_begins() {
+    let any = AuditFilter::default;
+    let by = |actor| AuditFilter {
+        actor: Some(actor),
+        ..any()
+    };
+    let action = Some("publish_event".to_owned());
+    let object = Some(AuditObject {
+        kind: "event".to_owned(),
+        id: 7,
+    });
+    let refused = |refused| AuditFilter {
+        refused: Some(refused),
+        ..any()
+    };
+    let newest = "audit_log_newest ((at,rowid)<(?,?))";
+    let of_actor = "audit_log_of_actor (actor_kind=? AND actor_id=? AND (at,rowid)<(?,?))";
+    let of_object = "audit_log_of_object (object_kind=? AND object_id=? AND (at,rowid)<(?,?))";
+    for (filter, walk) in [
+        (any(), newest),
+        (refused(false), newest),
+        (refused(true), "audit_log_refused ((at,rowid)<(?,?))"),
+        (by(Actor::Admin), of_actor),
+        (
+            by(Actor::User(UserId::try_new(7).expect("positive"))),
+            of_actor,
+        ),
+        (
+            AuditFilter {
+                action: action.clone(),
+                ..any()
+            },
+            "audit_log_of_action (action=? AND (at,rowid)<(?,?))",
+        ),
+        (
+            AuditFilter {
+                object: object.clone(),
+                ..any()
+            },
+            of_object,
+        ),
+        (
+            AuditFilter {
+                actor: Some(Actor::System),
+                action,
+                object,
+                refused: Some(true),
+            },
+            "audit_log_of_",
+        ),
+    ] {
+        let shown = format!("{filter:?}");
+        let page = Page::first(PageLimit::MAX);
+        let plan = steps(audit::select(EXPLAIN, filter, page));
         assert_walks(&shown, &plan, walk);
     }
 }
