@@ -1,7 +1,9 @@
 //! The store's clock, and times as the tables keep them: whole microseconds
 //! since 1970 in UTC, as fine as PostgreSQL's.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::model::{Invalid, Timeline};
 
 /// The time by the store's clock. What is decided in a transaction is decided
@@ -18,6 +20,15 @@ pub(crate) fn now() -> DateTime<Utc> {
 /// What is left of a time when it has been stored and read back.
 pub(crate) fn truncated(at: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros(at)).unwrap_or(at)
+}
+
+/// The end of what lasts so long from now on. What would last beyond the
+/// calendar ends with it.
+pub(crate) fn until(now: DateTime<Utc>, lasts: Duration) -> DateTime<Utc> {
+    let end = TimeDelta::from_std(lasts)
+        .ok()
+        .and_then(|lasts| now.checked_add_signed(lasts));
+    truncated(end.unwrap_or(DateTime::<Utc>::MAX_UTC))
 }
 
 /// A time as a column holds it. All times of the model fit.
@@ -75,5 +86,18 @@ mod tests {
             assert!((at - stored).num_microseconds() == Some(0), "{at}");
         }
         assert!(from_micros(i64::MIN).is_err());
+    }
+
+    #[test]
+    fn what_lasts_for_ever_ends_with_the_calendar() {
+        let now = now();
+        assert_eq!(
+            until(now, Duration::from_secs(1)),
+            now + TimeDelta::seconds(1)
+        );
+        for lasts in [Duration::MAX, Duration::from_secs(1 << 53)] {
+            let end = micros(until(now, lasts));
+            assert!(from_micros(end).expect("in the calendar") > now);
+        }
     }
 }

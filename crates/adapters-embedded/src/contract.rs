@@ -10,17 +10,18 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use domain::ports::{
-    BookingRecords, BookingStore, DemoStore, EventCatalogue, EventStore, Maintenance, Probe,
-    SalesReports, SeatGate, UserStore,
+    AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
+    EventStore, Maintenance, Probe, SalesReports, SeatGate, SessionStore, StoreError, UserStore,
 };
-use store_contract::{Backend, GateBackend, StoreSettings, async_trait};
+use store_contract::{AccountsBackend, Backend, GateBackend, StoreSettings, async_trait};
 use tempfile::TempDir;
 
 use crate::error::before_commit;
 use crate::{
-    Database, InProcessSeatGate, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore,
-    SqliteEventStore, SqliteLocation, SqliteMaintenance, SqliteProbe, SqliteSalesReports,
-    SqliteSettings, SqliteUserStore,
+    Database, InProcessSeatGate, SqliteAccountStore, SqliteApiKeyStore, SqliteAuditLog,
+    SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore, SqliteLocation,
+    SqliteMaintenance, SqliteProbe, SqliteSalesReports, SqliteSessionStore, SqliteSettings,
+    SqliteUserStore,
 };
 
 /// Where a store under test keeps its data.
@@ -56,9 +57,22 @@ struct Store<P> {
     maintenance: SqliteMaintenance,
     demo: SqliteDemoStore,
     probe: SqliteProbe,
+    accounts: SqliteAccountStore,
+    sessions: SqliteSessionStore,
+    api_keys: SqliteApiKeyStore,
+    audit: SqliteAuditLog,
     database: Database,
     _folder: Option<TempDir>,
     _place: PhantomData<P>,
+}
+
+impl<P: Place> Store<P> {
+    /// What no port can do.
+    async fn by_hand(&self, statements: String) -> Result<(), StoreError> {
+        self.database
+            .write(move |connection| connection.batch_execute(&statements).map_err(before_commit))
+            .await
+    }
 }
 
 #[async_trait]
@@ -80,6 +94,10 @@ impl<P: Place> Backend for Store<P> {
             maintenance: SqliteMaintenance::new(db()),
             demo: SqliteDemoStore::new(db()),
             probe: SqliteProbe::new(db()),
+            accounts: SqliteAccountStore::new(db()),
+            sessions: SqliteSessionStore::new(db()),
+            api_keys: SqliteApiKeyStore::new(db()),
+            audit: SqliteAuditLog::new(db()),
             database,
             _folder: folder,
             _place: PhantomData,
@@ -88,10 +106,7 @@ impl<P: Place> Backend for Store<P> {
 
     async fn level_times(&self) {
         const LEVEL: &str = "UPDATE users SET created_at = 1; UPDATE bookings SET created_at = 1";
-        self.database
-            .write(|connection| connection.batch_execute(LEVEL).map_err(before_commit))
-            .await
-            .expect("levelled");
+        self.by_hand(LEVEL.to_owned()).await.expect("levelled");
     }
 
     fn bookings(&self) -> &dyn BookingStore {
@@ -131,6 +146,54 @@ impl<P: Place> Backend for Store<P> {
     }
 }
 
+#[async_trait]
+impl<P: Place> AccountsBackend for Store<P> {
+    async fn age(&self, by: Duration) {
+        let by = by.as_micros();
+        self.by_hand(format!(
+            "UPDATE sessions SET
+                 access_until = access_until - {by}, refresh_until = refresh_until - {by},
+                 created_at = created_at - {by}, refreshed_at = refreshed_at - {by};
+             UPDATE spent_refresh_secrets SET refresh_until = refresh_until - {by};
+             UPDATE password_tokens SET good_until = good_until - {by};"
+        ))
+        .await
+        .expect("aged");
+    }
+
+    async fn level_key_times(&self) {
+        let level = "UPDATE api_keys SET created_at = 1".to_owned();
+        self.by_hand(level).await.expect("levelled");
+    }
+
+    async fn tamper_with_audit(&self) -> bool {
+        let change = "UPDATE audit_log SET action = 'none of this'".to_owned();
+        let remove = "DELETE FROM audit_log".to_owned();
+        let replace = "REPLACE INTO audit_log (id, at, actor_kind, action, request_id)
+                       SELECT id, at, 'system', action, request_id FROM audit_log";
+        let changed = self.by_hand(change).await;
+        let removed = self.by_hand(remove).await;
+        let replaced = self.by_hand(replace.to_owned()).await;
+        changed.is_err() && removed.is_err() && replaced.is_err()
+    }
+
+    fn accounts(&self) -> &dyn AccountStore {
+        &self.accounts
+    }
+
+    fn sessions(&self) -> &dyn SessionStore {
+        &self.sessions
+    }
+
+    fn api_keys(&self) -> &dyn ApiKeyStore {
+        &self.api_keys
+    }
+
+    fn audit(&self) -> &dyn AuditLog {
+        &self.audit
+    }
+}
+
 /// A gate whose clock goes by itself and can be set ahead.
 struct Gate {
     gate: InProcessSeatGate,
@@ -163,10 +226,12 @@ impl GateBackend for Gate {
 
 mod file {
     store_contract::store_contract!(super::Store<super::File>);
+    store_contract::accounts_contract!(super::Store<super::File>);
 }
 
 mod memory {
     store_contract::store_contract!(super::Store<super::Memory>);
+    store_contract::accounts_contract!(super::Store<super::Memory>);
 }
 
 mod in_process {

@@ -7,7 +7,8 @@
 //! read beside it. A transaction reads the facts, asks a rule of `domain`, and
 //! writes what the rule decided; constraints are the backstop, never the
 //! mechanism. A store method has one to itself, but for bookings and
-//! cancellations, which share one if they arrive at the same time. `Ok` comes
+//! cancellations, and for entries of the audit log, which share one if they
+//! arrive at the same time. `Ok` comes
 //! after the commit has reached the disk (`synchronous = FULL`).
 //!
 //! | module | holds |
@@ -41,6 +42,7 @@ pub use database::{Database, OpenError};
 pub use gate::InProcessSeatGate;
 pub use settings::{LocationError, SqliteLocation, SqliteSettings};
 pub use store::{
-    SqliteArchive, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore,
-    SqliteMaintenance, SqliteProbe, SqliteSalesReports, SqliteUserStore,
+    SqliteAccountStore, SqliteApiKeyStore, SqliteArchive, SqliteAuditLog, SqliteBookingRecords,
+    SqliteBookingStore, SqliteDemoStore, SqliteEventStore, SqliteMaintenance, SqliteProbe,
+    SqliteSalesReports, SqliteSessionStore, SqliteUserStore,
 };

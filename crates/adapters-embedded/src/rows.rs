@@ -3,10 +3,12 @@
 //! a conversion that cuts them short, says which of them are legal.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use domain::model::{
-    AttendedBooking, Booking, BookingId, BookingStatus, Capacity, Email, Event, EventId, EventName,
-    EventSales, EventSeats, Invalid, KeyedBooking, PublishEvent, SeatCount, User, UserId, UserName,
-    Venue,
+    Account, Actor, ApiKey, ApiKeyId, ApiKeyName, AttendedBooking, AuditEntry, AuditId,
+    AuditObject, AuditRecord, Booking, BookingId, BookingStatus, Capacity, Email, Event, EventId,
+    EventName, EventSales, EventSeats, Invalid, KeyedBooking, PublishEvent, Scope, Scopes,
+    SeatCount, Session, SessionId, User, UserId, UserName, Venue,
 };
 use domain::ports::StoreError;
 
@@ -50,6 +52,131 @@ impl TryFrom<UserRow> for User {
             email: Email::parse(&row.email)?,
             name: row.name.as_deref().map(UserName::parse).transpose()?,
             created_at: from_micros(row.created_at)?,
+        })
+    }
+}
+
+#[derive(Queryable, QueryableByName)]
+pub(crate) struct AccountRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    email: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    name: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    created_at: i64,
+    #[diesel(sql_type = Bool)]
+    has_password: bool,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    suspended_at: Option<i64>,
+}
+
+impl TryFrom<AccountRow> for Account {
+    type Error = Invalid;
+
+    fn try_from(row: AccountRow) -> Result<Self, Invalid> {
+        let user = UserRow {
+            id: row.id,
+            email: row.email,
+            name: row.name,
+            created_at: row.created_at,
+        };
+        Ok(Self {
+            user: User::try_from(user)?,
+            has_password: row.has_password,
+            suspended_at: row.suspended_at.map(from_micros).transpose()?,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct SessionRow {
+    id: i64,
+    user_id: i64,
+    access_until: i64,
+    refresh_until: i64,
+}
+
+impl TryFrom<SessionRow> for Session {
+    type Error = Invalid;
+
+    fn try_from(row: SessionRow) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: SessionId::try_new(row.id)?,
+            user_id: UserId::try_new(row.user_id)?,
+            access_until: from_micros(row.access_until)?,
+            refresh_until: from_micros(row.refresh_until)?,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct ApiKeyRow {
+    id: i64,
+    name: String,
+    scopes: String,
+    created_at: i64,
+    rotated_at: Option<i64>,
+    last_used_at: Option<i64>,
+    revoked_at: Option<i64>,
+}
+
+impl TryFrom<ApiKeyRow> for ApiKey {
+    type Error = Invalid;
+
+    fn try_from(row: ApiKeyRow) -> Result<Self, Invalid> {
+        let scopes: Result<_, _> = row.scopes.split(' ').map(Scope::parse).collect();
+        Ok(Self {
+            id: ApiKeyId::try_new(row.id)?,
+            name: ApiKeyName::parse(&row.name)?,
+            scopes: Scopes::try_new(scopes?)?,
+            created_at: from_micros(row.created_at)?,
+            rotated_at: row.rotated_at.map(from_micros).transpose()?,
+            last_used_at: row.last_used_at.map(from_micros).transpose()?,
+            revoked_at: row.revoked_at.map(from_micros).transpose()?,
+        })
+    }
+}
+
+#[derive(QueryableByName)]
+pub(crate) struct AuditRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = BigInt)]
+    at: i64,
+    #[diesel(sql_type = Text)]
+    actor_kind: String,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    actor_id: Option<i64>,
+    #[diesel(sql_type = Text)]
+    action: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    object_kind: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    object_id: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    refused: Option<String>,
+    #[diesel(sql_type = Text)]
+    request_id: String,
+}
+
+impl TryFrom<AuditRow> for AuditRecord {
+    type Error = Invalid;
+
+    fn try_from(row: AuditRow) -> Result<Self, Invalid> {
+        let object = row.object_kind.zip(row.object_id);
+        let entry = AuditEntry {
+            actor: Actor::from_parts(&row.actor_kind, row.actor_id)?,
+            action: row.action,
+            object: object.map(|(kind, id)| AuditObject { kind, id }),
+            refused: row.refused,
+            request_id: row.request_id,
+        };
+        Ok(Self {
+            id: AuditId::try_new(row.id)?,
+            at: from_micros(row.at)?,
+            entry,
         })
     }
 }

@@ -14,7 +14,7 @@ pub struct SqliteSettings {
     pub readers: NonZeroUsize,
     /// How many pieces of work may wait for the writer, and as many again for
     /// the readers. Bookings and cancellations have a queue of their own that is
-    /// as long, and so have events asked for by id. One more is answered "busy"
+    /// as long, and so have additions to the audit log and events asked for by id. One more is answered "busy"
     /// at once.
     pub queue_max: NonZeroUsize,
     /// How long a statement waits while another process, such as a person at a

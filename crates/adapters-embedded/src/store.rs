@@ -5,7 +5,10 @@
 //! id, being a rowid, has none of its own. Without the collation it searches
 //! for the time alone and then passes all rows of that time one by one.
 
+mod accounts;
+mod api_keys;
 mod archive;
+mod audit;
 mod booking_records;
 mod bookings;
 mod demo;
@@ -13,10 +16,14 @@ mod events;
 mod maintenance;
 mod probe;
 mod sales;
+mod sessions;
 mod shared_find;
 mod users;
 
+pub use accounts::SqliteAccountStore;
+pub use api_keys::SqliteApiKeyStore;
 pub use archive::SqliteArchive;
+pub use audit::SqliteAuditLog;
 pub use booking_records::SqliteBookingRecords;
 pub use bookings::SqliteBookingStore;
 pub use demo::SqliteDemoStore;
@@ -24,7 +31,10 @@ pub use events::SqliteEventStore;
 pub use maintenance::SqliteMaintenance;
 pub use probe::SqliteProbe;
 pub use sales::SqliteSalesReports;
+pub use sessions::SqliteSessionStore;
 pub use users::SqliteUserStore;
+
+use std::fmt::Write as _;
 
 use diesel::sql_types::BigInt;
 use domain::model::PageLimit;
@@ -57,7 +67,24 @@ prepared!(
 
 /// One row more than the page holds, to know whether there is another page.
 fn one_more(limit: PageLimit) -> i64 {
-    i64::try_from(limit.get()).map_or(i64::MAX, |rows| rows.saturating_add(1))
+    count(limit.get()).saturating_add(1)
+}
+
+/// A number of rows as SQLite counts them.
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// Ids as `json_each` reads them.
+fn json_array(ids: impl IntoIterator<Item = i64>) -> String {
+    let mut text = String::from("[");
+    for id in ids {
+        text.push_str(if text.len() == 1 { "" } else { "," });
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{id}");
+    }
+    text.push(']');
+    text
 }
 
 #[cfg(test)]

@@ -115,8 +115,9 @@ pub struct DatabaseSettings {
 pub struct SqliteSettings {
     /// Threads that read beside the one that writes.
     pub readers: NonZeroUsize,
-    /// How many may wait in each queue: bookings and cancellations, other
-    /// writes, events by id, other reads; more are answered 503 at once.
+    /// How many may wait in each queue: bookings and cancellations, calls that
+    /// add to the audit log, other writes, events by id, other reads; more are
+    /// answered 503 at once.
     pub queue_max: NonZeroUsize,
 }
 

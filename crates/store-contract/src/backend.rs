@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{
-    BookingRecords, BookingStore, DemoStore, EventCatalogue, EventStore, Maintenance, Probe,
-    SalesReports, SeatGate, UserStore,
+    AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
+    EventStore, Maintenance, Probe, SalesReports, SeatGate, SessionStore, UserStore,
 };
 
 /// How a store is to be set up for a test.
@@ -51,6 +51,35 @@ pub trait Backend: Send + Sync + 'static {
     fn demo(&self) -> &dyn DemoStore;
     /// The port of that name.
     fn probe(&self) -> &dyn Probe;
+}
+
+/// A store under test that keeps accounts too: the ports around users beside
+/// those of [`Backend`].
+#[async_trait]
+pub trait AccountsBackend: Backend {
+    /// Puts every time that is stored with sessions, their secrets and password
+    /// tokens back by so much, as if it had passed: beginnings, refreshes and
+    /// ends. Times of users, bookings, keys and the audit log stay.
+    async fn age(&self, by: Duration);
+
+    /// Gives every key of a service one and the same `created_at`, as
+    /// [`level_times`](Backend::level_times) does with users and bookings.
+    async fn level_key_times(&self);
+
+    /// Tries to change and to remove an entry of the audit log behind the
+    /// port's back, as somebody could who has the store's own credentials (an
+    /// UPDATE and a DELETE, say). Says whether the store refused both. There is
+    /// an entry when this is called.
+    async fn tamper_with_audit(&self) -> bool;
+
+    /// The port of that name.
+    fn accounts(&self) -> &dyn AccountStore;
+    /// The port of that name.
+    fn sessions(&self) -> &dyn SessionStore;
+    /// The port of that name.
+    fn api_keys(&self) -> &dyn ApiKeyStore;
+    /// The port of that name.
+    fn audit(&self) -> &dyn AuditLog;
 }
 
 /// A seat gate under test. Each promise gets one of its own; many exist at the

@@ -16,7 +16,7 @@ use crate::parallel::patiently;
 use crate::values::{capacity, details, future, key, new_user, seats};
 
 impl Bench {
-    fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.count.fetch_add(1, Ordering::Relaxed) + 1
     }
 

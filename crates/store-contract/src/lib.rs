@@ -46,6 +46,13 @@
 //! An adapter that runs on several engines (a file and memory, say) puts one
 //! `store_contract!` into a module for each.
 //!
+//! # Plugging in the ports around users
+//!
+//! A store that keeps accounts, sessions, keys of services and the audit log
+//! implements [`AccountsBackend`] for the same type and calls
+//! [`accounts_contract!`] with it, beside `store_contract!` or in a module of
+//! its own.
+//!
 //! # Plugging in a seat gate
 //!
 //! The same with a [`GateBackend`] and [`gate_contract!`]:
@@ -89,6 +96,7 @@
 //! - [`StoreError::Busy`](domain::ports::StoreError::Busy) may answer any call
 //!   under load: the suite tries again. Any other trouble is a failure.
 
+mod accounts_bench;
 mod backend;
 mod bench;
 mod compare;
@@ -105,7 +113,8 @@ pub mod promises;
 pub mod reference;
 
 pub use async_trait::async_trait;
-pub use backend::{Backend, GateBackend, StoreSettings};
+pub use backend::{AccountsBackend, Backend, GateBackend, StoreSettings};
 pub use runner::{
-    Bench, GateBench, run_gate, run_gate_hasty, run_store, run_store_forgetful, run_store_with,
+    AccountsBench, Bench, GateBench, run_accounts, run_gate, run_gate_hasty, run_store,
+    run_store_forgetful, run_store_with,
 };

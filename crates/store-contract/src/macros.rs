@@ -171,6 +171,23 @@ macro_rules! store_contract {
     };
 }
 
+/// Writes one test per promise about users for the
+/// [`AccountsBackend`](crate::AccountsBackend) of that name.
+#[macro_export]
+macro_rules! accounts_contract {
+    ($backend:ty) => {
+        #[allow(dead_code)]
+        type AccountsUnderContract = $backend;
+
+        $crate::__tests! { AccountsUnderContract
+            accounts by run_accounts {
+                whoever_is_registered_has_an_account
+                nothing_is_done_to_an_account_that_never_was
+            }
+        }
+    };
+}
+
 /// Writes one test per promise for the [`GateBackend`](crate::GateBackend) of
 /// that name.
 #[macro_export]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use domain::ports::{
-    BookError, CancelError, ChangeEventError, DeleteEventError, RegisterError, StoreError,
+    AccountError, ApiKeyError, BeginSessionError, BookError, CancelError, ChangeEventError,
+    DeleteEventError, RedeemError, RefreshError, RegisterError, StoreError,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -51,10 +52,15 @@ macro_rules! may_be_busy {
 }
 
 may_be_busy!(
+    AccountError,
+    ApiKeyError,
+    BeginSessionError,
     BookError,
     CancelError,
     ChangeEventError,
     DeleteEventError,
+    RedeemError,
+    RefreshError,
     RegisterError
 );
 

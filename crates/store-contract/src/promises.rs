@@ -1,6 +1,7 @@
 //! The promises, one file per port or purpose. Each is a function that gets a
 //! fresh backend and panics when the promise is broken; `macros` lists them.
 
+pub mod accounts;
 pub mod bookings;
 pub mod catalogue;
 pub mod deletion;

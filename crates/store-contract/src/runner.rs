@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Backend, GateBackend, StoreSettings};
+use crate::{AccountsBackend, Backend, GateBackend, StoreSettings};
 
 /// Long enough for every promise on a machine that does other things too; a
 /// promise that takes longer hangs.
@@ -41,6 +41,34 @@ impl Deref for Bench {
 impl fmt::Debug for Bench {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bench").finish_non_exhaustive()
+    }
+}
+
+/// The store of one test that keeps accounts too.
+#[derive(Clone)]
+pub struct AccountsBench {
+    backend: Arc<dyn AccountsBackend>,
+    store: Bench,
+}
+
+impl AccountsBench {
+    /// The ports around users, which [`Bench`] does not have.
+    pub(crate) fn backend(&self) -> &dyn AccountsBackend {
+        self.backend.as_ref()
+    }
+}
+
+impl Deref for AccountsBench {
+    type Target = Bench;
+
+    fn deref(&self) -> &Self::Target {
+        &self.store
+    }
+}
+
+impl fmt::Debug for AccountsBench {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountsBench").finish_non_exhaustive()
     }
 }
 
@@ -105,6 +133,33 @@ where
         let bench = Bench {
             backend: Arc::new(B::start(settings).await),
             count: Arc::default(),
+        };
+        let outcome = keep(promise(bench.clone())).await;
+        bench.stop().await;
+        outcome.unwrap_or_else(|panic| resume_unwind(panic));
+    });
+}
+
+/// Runs a promise on a fresh store that keeps accounts too.
+///
+/// # Panics
+/// The promise is broken.
+pub fn run_accounts<B, F>(promise: fn(AccountsBench) -> F)
+where
+    B: AccountsBackend,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let settings = StoreSettings {
+        keep_keys: KEEP_KEYS,
+    };
+    runtime().block_on(async {
+        let backend = Arc::new(B::start(settings).await);
+        let bench = AccountsBench {
+            backend: backend.clone(),
+            store: Bench {
+                backend,
+                count: Arc::default(),
+            },
         };
         let outcome = keep(promise(bench.clone())).await;
         bench.stop().await;

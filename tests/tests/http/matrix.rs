@@ -256,10 +256,8 @@ impl World {
         let call = match (who, row.class) {
             (Who::Nobody, _) => call,
             (Who::Owner | Who::OtherUser, _) if ["logout", "erase_me"].contains(&row.operation) => {
-                let passing = self
-                    .client
-                    .signed_up(&format!("{}@passing.com", row.operation));
-                let passing = passing.await;
+                let email = format!("{}@passing.com", row.operation);
+                let passing = self.client.signed_up(&email).await;
                 let answer = call.bearer(&passing.access_token).await;
                 let path = format!("/admin/users/{}", passing.id);
                 // Whether they are still there does not matter.

@@ -5,49 +5,152 @@ use serde_json::Value;
 use utsavam_tests::{Program, Service};
 
 /// Every call of the contract with the statuses that a client can meet.
-const CALLS: [(&str, &str, &[&str]); 16] = [
+const CALLS: [(&str, &str, &[&str]); 35] = [
     ("get", "/health", &["200"]),
     ("get", "/ready", &["200", "503"]),
     (
         "post",
         "/users",
-        &["201", "400", "408", "409", "413", "415", "503"],
+        &[
+            "201", "400", "401", "403", "408", "409", "413", "415", "503",
+        ],
     ),
-    ("get", "/events", &["200", "400", "503"]),
-    ("get", "/events/{}", &["200", "304", "400", "404", "503"]),
+    ("get", "/events", &["200", "400", "401", "403", "503"]),
+    (
+        "get",
+        "/events/{}",
+        &["200", "304", "400", "401", "403", "404", "503"],
+    ),
     (
         "post",
         "/bookings",
         &[
-            "201", "400", "404", "408", "409", "413", "415", "422", "503",
+            "201", "400", "401", "403", "404", "408", "409", "413", "415", "422", "503",
         ],
     ),
-    ("get", "/bookings/{}", &["200", "400", "404", "503"]),
-    ("delete", "/bookings/{}", &["200", "400", "404", "503"]),
-    ("get", "/users/{}/bookings", &["200", "400", "404", "503"]),
-    ("get", "/admin/users", &["200", "400", "401", "503"]),
+    (
+        "get",
+        "/bookings/{}",
+        &["200", "400", "401", "403", "404", "503"],
+    ),
+    (
+        "delete",
+        "/bookings/{}",
+        &["200", "400", "401", "403", "404", "503"],
+    ),
+    (
+        "get",
+        "/users/{}/bookings",
+        &["200", "400", "401", "403", "404", "503"],
+    ),
+    (
+        "post",
+        "/auth/login",
+        &["200", "400", "401", "403", "408", "413", "415", "503"],
+    ),
+    (
+        "post",
+        "/auth/refresh",
+        &["200", "400", "401", "408", "413", "415", "503"],
+    ),
+    (
+        "post",
+        "/auth/password",
+        &["204", "400", "401", "408", "413", "415", "503"],
+    ),
+    ("post", "/auth/logout", &["204", "401", "403", "503"]),
+    ("get", "/users/me", &["200", "401", "403", "503"]),
+    (
+        "patch",
+        "/users/me",
+        &["200", "400", "401", "403", "408", "413", "415", "503"],
+    ),
+    ("delete", "/users/me", &["204", "401", "403", "503"]),
+    (
+        "get",
+        "/users/me/bookings",
+        &["200", "400", "401", "403", "503"],
+    ),
+    ("get", "/users/me/export", &["200", "401", "403", "503"]),
+    ("get", "/admin/users", &["200", "400", "401", "403", "503"]),
+    (
+        "get",
+        "/admin/users/{}",
+        &["200", "400", "401", "403", "404", "503"],
+    ),
+    (
+        "delete",
+        "/admin/users/{}",
+        &["204", "400", "401", "403", "404", "503"],
+    ),
+    (
+        "post",
+        "/admin/users/{}/suspend",
+        &["200", "400", "401", "403", "404", "503"],
+    ),
+    (
+        "post",
+        "/admin/users/{}/reinstate",
+        &["200", "400", "401", "403", "404", "503"],
+    ),
+    (
+        "post",
+        "/admin/users/{}/password-token",
+        &["201", "400", "401", "403", "404", "503"],
+    ),
     (
         "post",
         "/admin/events",
-        &["201", "400", "401", "408", "413", "415", "503"],
+        &["201", "400", "401", "403", "408", "413", "415", "503"],
     ),
     (
         "put",
         "/admin/events/{}",
-        &["200", "400", "401", "404", "408", "413", "415", "503"],
+        &[
+            "200", "400", "401", "403", "404", "408", "413", "415", "503",
+        ],
     ),
     (
         "delete",
         "/admin/events/{}",
-        &["204", "400", "401", "404", "503"],
+        &["204", "400", "401", "403", "404", "503"],
     ),
     (
         "get",
         "/admin/events/{}/bookings",
-        &["200", "400", "401", "404", "503"],
+        &["200", "400", "401", "403", "404", "503"],
     ),
-    ("get", "/admin/analytics", &["200", "400", "401", "503"]),
-    ("post", "/admin/seed_demo_data", &["201", "401", "503"]),
+    (
+        "get",
+        "/admin/analytics",
+        &["200", "400", "401", "403", "503"],
+    ),
+    (
+        "post",
+        "/admin/seed_demo_data",
+        &["201", "401", "403", "503"],
+    ),
+    (
+        "post",
+        "/admin/api-keys",
+        &["201", "400", "401", "403", "408", "413", "415", "503"],
+    ),
+    (
+        "get",
+        "/admin/api-keys",
+        &["200", "400", "401", "403", "503"],
+    ),
+    (
+        "post",
+        "/admin/api-keys/{}/rotate",
+        &["200", "400", "401", "403", "404", "503"],
+    ),
+    (
+        "delete",
+        "/admin/api-keys/{}",
+        &["204", "400", "401", "403", "404", "503"],
+    ),
+    ("get", "/admin/audit", &["200", "400", "401", "403", "503"]),
 ];
 
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
@@ -251,19 +354,31 @@ async fn headers_and_queries_that_clients_need_are_declared() {
 }
 
 #[tokio::test]
-async fn admin_calls_and_no_others_ask_for_the_key() {
+async fn every_call_says_by_which_credentials_it_can_be_made() {
     let description = description().await;
-    let schemes: Vec<_> = object(&description["components"]["securitySchemes"]).collect();
-    let is_key = |scheme: &Value| {
-        let name = scheme["name"].as_str().unwrap_or_default();
-        scheme["in"] == "header" && name.eq_ignore_ascii_case("X-Admin-Key")
-    };
-    assert!(schemes.iter().any(|(_, scheme)| is_key(scheme)));
+    let schemes = &description["components"]["securitySchemes"];
+    assert_eq!(schemes["admin_key"]["name"], "X-Admin-Key");
+    assert_eq!(schemes["api_key"]["name"], "X-API-Key");
+    assert_eq!(schemes["access_token"]["scheme"], "bearer");
     for (name, operation) in operations(&description) {
-        let asks = operation["security"]
-            .as_array()
-            .is_some_and(|security| !security.is_empty());
-        assert_eq!(asks, name.contains(" /admin/"), "{name}");
+        let security = operation["security"].as_array();
+        let mut ways: Vec<&str> = security
+            .into_iter()
+            .flatten()
+            .map(|way| object(way).next().map_or("nothing", |(scheme, _)| scheme))
+            .collect();
+        ways.sort_unstable();
+        let path = name.split(' ').nth(1).unwrap_or_default();
+        let expected: &[&str] = match path {
+            "/health" | "/ready" | "/auth/login" | "/auth/refresh" | "/auth/password" => &[],
+            "/admin/seed_demo_data" => &["admin_key"],
+            _ if path.starts_with("/admin/api-keys") => &["admin_key"],
+            _ if path.starts_with("/admin/") => &["admin_key", "api_key"],
+            "/auth/logout" => &["access_token"],
+            _ if path.starts_with("/users/me") => &["access_token"],
+            _ => &["access_token", "admin_key", "api_key", "nothing"],
+        };
+        assert_eq!(ways, expected, "{name}");
     }
 }
 
@@ -292,6 +407,11 @@ async fn bodies_refuse_unknown_members_in_the_description_too() {
         "post /bookings",
         "post /admin/events",
         "put /admin/events/{}",
+        "post /auth/login",
+        "post /auth/refresh",
+        "post /auth/password",
+        "patch /users/me",
+        "post /admin/api-keys",
     ] {
         let body = &operation(&description, name)["requestBody"];
         let schema = &body["content"]["application/json"]["schema"];

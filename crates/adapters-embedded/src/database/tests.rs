@@ -14,6 +14,8 @@ use super::*;
 use crate::prepared::{exactly_one, prepared};
 use crate::{SqliteProbe, SqliteUserStore};
 
+mod migrating;
+
 prepared!(
     CountUsers {} -> (BigInt,),
     "SELECT count(*) FROM users"

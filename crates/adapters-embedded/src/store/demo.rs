@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Text};
 use domain::model::{EventSeats, NewUser, PublishEvent};
 use domain::ports::{DemoStore, StoreError};
 
@@ -12,20 +12,12 @@ use crate::error::{before_commit, defect};
 use crate::prepared::{at_most_one, prepared};
 use crate::rows::{self, EventSeatsRow};
 
-use super::events;
+use super::{events, users};
 
 super::store!(
     /// [`DemoStore`] on SQLite. All of it is one transaction, so parallel calls
     /// come one after the other.
     SqliteDemoStore
-);
-
-prepared!(
-    /// Leaves an address alone that is in use.
-    EnsureUser { email: String as Text, name: Option<String> as Nullable<Text>, now: i64 as BigInt }
-        -> (BigInt,),
-    "INSERT INTO users (email, name, created_at) VALUES (?, ?, ?)
-     ON CONFLICT (email) DO NOTHING"
 );
 
 prepared!(
@@ -64,7 +56,9 @@ impl DemoStore for SqliteDemoStore {
                     .checked_add_signed(lead)
                     .ok_or_else(|| defect("the lead reaches beyond the calendar"))?;
                 for user in users {
-                    ensure_user(connection, user, clock::micros(now)).map_err(before_commit)?;
+                    // Leaves an address alone that is in use.
+                    let insert = users::insert(user, now);
+                    insert.execute(connection).map_err(before_commit)?;
                 }
                 events
                     .into_iter()
@@ -73,15 +67,6 @@ impl DemoStore for SqliteDemoStore {
             })
             .await
     }
-}
-
-fn ensure_user(connection: &mut SqliteConnection, user: NewUser, now: i64) -> QueryResult<usize> {
-    EnsureUser {
-        email: user.email.into(),
-        name: user.name.map(String::from),
-        now,
-    }
-    .execute(connection)
 }
 
 fn ensure_event(

@@ -9,6 +9,8 @@ use crate::clock::{self, Place};
 use crate::error::{before_commit, defect};
 use crate::prepared::{at_most_one, prepared};
 
+use super::count;
+
 super::store!(
     /// [`Maintenance`] on SQLite.
     SqliteMaintenance
@@ -134,8 +136,4 @@ fn mark_a_piece(
     }
     // A piece in which nothing was left to mark is still a piece of work done.
     Ok(marked.max(1))
-}
-
-fn count(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,7 @@
 //! Users in SQLite.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use domain::model::{Listing, NewUser, Page, Timeline, User};
@@ -18,36 +19,44 @@ super::store!(
 
 prepared!(
     /// Inserts nothing, and returns nothing, when the address is in use.
-    InsertUser { email: String as Text, name: Option<String> as Nullable<Text>, now: i64 as BigInt }
-        -> (BigInt, Text, Nullable<Text>, BigInt),
-    "INSERT INTO users (email, name, created_at) VALUES (?, ?, ?)
+    InsertUser {
+        email: String as Text,
+        name: Option<String> as Nullable<Text>,
+        password: Option<String> as Nullable<Text>,
+        now: i64 as BigInt,
+    } -> (BigInt, Text, Nullable<Text>, BigInt),
+    "INSERT INTO users (email, name, password_hash, created_at) VALUES (?, ?, ?, ?)
      ON CONFLICT (email) DO NOTHING
      RETURNING id, email, name, created_at"
 );
 
 prepared!(
-    /// Walks `users_newest`.
+    /// Walks `users_registered`.
     ListUsers { at: i64 as BigInt, id: i64 as BigInt, rows_max: i64 as BigInt }
         -> (BigInt, Text, Nullable<Text>, BigInt),
     "SELECT id, email, name, created_at FROM users
-     WHERE (created_at, id) < (?, ? COLLATE BINARY)
+     WHERE erased_at IS NULL AND (created_at, id) < (?, ? COLLATE BINARY)
      ORDER BY created_at DESC, id DESC LIMIT ?"
 );
+
+pub(super) fn insert(user: NewUser, now: DateTime<Utc>) -> InsertUser {
+    InsertUser {
+        email: user.email.into(),
+        name: user.name.map(String::from),
+        password: user.password.map(|hash| hash.as_phc().to_owned()),
+        now: clock::micros(now),
+    }
+}
 
 #[async_trait]
 impl UserStore for SqliteUserStore {
     async fn register(&self, user: NewUser) -> Result<User, RegisterError> {
         self.0
             .write(move |connection| {
-                let insert = InsertUser {
-                    email: user.email.as_str().to_owned(),
-                    name: user.name.map(String::from),
-                    now: clock::micros(clock::now()),
-                };
+                let email = user.email.clone();
                 let row: Option<UserRow> =
-                    at_most_one(connection, insert).map_err(before_commit)?;
-                let row = row.ok_or(RegisterError::EmailTaken(user.email))?;
-                Ok(rows::one(row)?)
+                    at_most_one(connection, insert(user, clock::now())).map_err(before_commit)?;
+                Ok(rows::one(row.ok_or(RegisterError::EmailTaken(email))?)?)
             })
             .await
     }

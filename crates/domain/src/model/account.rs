@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Email, PasswordHash, SecretDigest, SessionId, User, UserId};
+use super::{PasswordHash, SecretDigest, SessionId, User, UserId};
 
 /// A user with what only they and admins may know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,9 @@ pub struct Credentials {
 /// Which accounts an admin looks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountFilter {
-    /// Only the one with this address.
-    pub email: Option<Email>,
+    /// Only the one with this very address. It is trimmed and lower-cased
+    /// already, and may be no address at all, which nobody has.
+    pub email: Option<String>,
     /// Only those that are suspended, or only those that are not.
     pub suspended: Option<bool>,
 }

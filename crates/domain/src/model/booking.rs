@@ -57,9 +57,9 @@ pub struct Booking {
 pub struct AttendedBooking {
     /// The booking.
     pub booking: Booking,
-    /// The buyer's address.
+    /// The buyer's address; [`Email::of_erased`] of one who was erased.
     pub user_email: Email,
-    /// The buyer's name, if given.
+    /// The buyer's name, if given and not erased.
     pub user_name: Option<UserName>,
 }
 

@@ -1,6 +1,6 @@
 //! E-mail addresses, the name under which a user is known.
 
-use super::Invalid;
+use super::{Invalid, UserId};
 
 /// An address in the form in which it is compared: trimmed and lower-cased.
 ///
@@ -32,6 +32,14 @@ impl Email {
                 "must be an e-mail address such as alice@example.com",
             )),
         }
+    }
+
+    /// What stands for the address of a user who was erased where an address
+    /// has to be shown. `.invalid` is nobody's (RFC 2606), but nothing stops
+    /// people from registering such an address: it is to be shown, and never
+    /// stored where addresses are unique.
+    pub fn of_erased(user_id: UserId) -> Self {
+        Self(format!("user-{user_id}@erased.invalid"))
     }
 
     /// The address itself.
@@ -100,6 +108,13 @@ mod tests {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Email::parse(&format!("a@{}.com", "x".repeat(250))).is_err());
+    }
+
+    #[test]
+    fn the_address_of_an_erased_user_is_an_address() {
+        let shown = Email::of_erased(UserId::try_new(7).unwrap());
+        assert_eq!(shown.as_str(), "user-7@erased.invalid");
+        assert_eq!(Email::parse(shown.as_str()), Ok(shown));
     }
 
     #[test]

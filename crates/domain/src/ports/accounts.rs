@@ -38,6 +38,7 @@ pub enum RedeemError {
 /// they can log in with.
 ///
 /// Users who were erased do not exist for any method, except where it says so.
+/// Times are those of the store's clock.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait AccountStore: Send + Sync {
@@ -82,7 +83,8 @@ pub trait AccountStore: Send + Sync {
     ) -> Result<Account, AccountError>;
 
     /// Sets a password, and ends all sessions of the user but the one that is
-    /// to be kept. Password tokens of theirs are good no more.
+    /// to be kept; a session of somebody else is none of this. Password tokens of
+    /// theirs are good no more.
     ///
     /// # Errors
     /// An adapter MUST return [`AccountError::UserNotFound`] for an unknown user.
@@ -94,7 +96,8 @@ pub trait AccountStore: Send + Sync {
     ) -> Result<(), AccountError>;
 
     /// Makes a token with which a password can be set once, and ends those that
-    /// were made before. Returns until when it is good.
+    /// were made before. Returns until when it is good. One that is issued to a
+    /// suspended user is good once they are reinstated, if its time is not over.
     ///
     /// # Errors
     /// An adapter MUST return [`AccountError::UserNotFound`] for an unknown user.
@@ -119,23 +122,26 @@ pub trait AccountStore: Send + Sync {
     ) -> Result<UserId, RedeemError>;
 
     /// Suspends a user and ends all their sessions: they can neither book nor
-    /// log in. Doing it again changes nothing, the time neither.
+    /// log in, and no booking is made for them after this has returned. Doing it
+    /// again changes nothing, the time neither.
     ///
     /// # Errors
     /// An adapter MUST return [`AccountError::UserNotFound`] for an unknown user.
     async fn suspend(&self, user_id: UserId) -> Result<Account, AccountError>;
 
-    /// Ends a suspension, if there is one.
+    /// Ends a suspension, if there is one. Sessions that it ended stay ended.
     ///
     /// # Errors
     /// An adapter MUST return [`AccountError::UserNotFound`] for an unknown user.
     async fn reinstate(&self, user_id: UserId) -> Result<Account, AccountError>;
 
-    /// Erases a user: address, name, password and sessions are gone, the
-    /// address may be registered anew, and nothing can be booked for them. Their
-    /// bookings stay as they are, with an owner of whom only the id is left;
-    /// those to be cancelled are named by
-    /// [`bookings_of_erased`](Self::bookings_of_erased).
+    /// Erases a user: address, name, password, password token and sessions are
+    /// gone, the address may be registered anew, and nothing can be booked for
+    /// them. No port knows them any more, except that their bookings stay as
+    /// they are, with an owner of whom only the id is left: shown under
+    /// [`Email::of_erased`] and without a name. A request that they made under
+    /// an idempotency key is still answered as before. Bookings to be cancelled
+    /// are named by [`bookings_of_erased`](Self::bookings_of_erased).
     ///
     /// # Errors
     /// An adapter MUST return [`AccountError::UserNotFound`] for an unknown user.

@@ -32,7 +32,8 @@ pub trait ApiKeyStore: Send + Sync {
     /// Only trouble in the store.
     async fn list(&self, page: Page<Timeline>) -> Result<Listing<ApiKey>, StoreError>;
 
-    /// Replaces a key's secret; the one before is good no more.
+    /// Replaces a key's secret; the one before is good no more. Name, scopes and
+    /// the last use stay.
     ///
     /// # Errors
     /// An adapter MUST return [`ApiKeyError::KeyNotFound`] for an unknown or
@@ -46,13 +47,14 @@ pub trait ApiKeyStore: Send + Sync {
     /// was.
     async fn revoke(&self, key_id: ApiKeyId) -> Result<(), ApiKeyError>;
 
-    /// The key whose secret this is, if it is good.
+    /// The key whose secret this is, if it was neither replaced nor revoked.
     ///
     /// # Errors
     /// Only trouble in the store.
     async fn find(&self, secret: SecretDigest) -> Result<Option<ApiKey>, StoreError>;
 
-    /// Records that these keys were used just now.
+    /// Records that these keys were used just now. One that never was is passed
+    /// over, and a time that is less than a minute ago may be left as it is.
     ///
     /// # Errors
     /// Only trouble in the store.

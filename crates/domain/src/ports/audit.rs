@@ -11,7 +11,8 @@ use crate::model::{AuditEntry, AuditFilter, AuditRecord, Listing, Page, Timeline
 #[async_trait]
 pub trait AuditLog: Send + Sync {
     /// Adds entries, all of them or none, in their order, with the store's
-    /// clock as their time.
+    /// clock as their time: a list shows the last of them first. Nothing that
+    /// they name has to exist.
     ///
     /// # Errors
     /// Only trouble in the store.

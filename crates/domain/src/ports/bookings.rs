@@ -15,7 +15,7 @@ pub enum BookError {
     /// More seats than one booking may have.
     #[error("seats {0}")]
     TooManySeats(#[from] TooManySeats),
-    /// Nobody is registered under that id.
+    /// Nobody is registered under that id, or they were erased.
     #[error("user {0} not found")]
     UserNotFound(UserId),
     /// An admin suspended the user.
@@ -88,7 +88,7 @@ pub enum FindBookingError {
 /// Why a user's history could not be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// Nobody is registered under that id.
+    /// Nobody is registered under that id, or they were erased.
     #[error("user {0} not found")]
     UserNotFound(UserId),
     /// Trouble in the store.
@@ -126,7 +126,8 @@ pub trait BookingStore: Send + Sync {
     /// [`BookError::KeyReused`] for a bound key of another request, and
     /// [`BookError::UserNotFound`], [`BookError::UserSuspended`],
     /// [`BookError::EventNotFound`], [`BookError::EventStarted`],
-    /// [`BookError::NotEnoughSeats`] as the rule says. After any of them no trace of the command is left.
+    /// [`BookError::NotEnoughSeats`] as the rule says. After any of them no
+    /// trace of the command is left.
     async fn book(&self, command: BookSeats) -> Result<Booked, BookError>;
 
     /// Cancels a booking and gives its seats back, once: of any number of
@@ -152,8 +153,8 @@ pub trait BookingRecords: Send + Sync {
     /// A user's bookings, newest first, equal times by falling id.
     ///
     /// # Errors
-    /// An adapter MUST return [`HistoryError::UserNotFound`] for an unknown
-    /// user, and an empty page for one who never booked.
+    /// An adapter MUST return [`HistoryError::UserNotFound`] for an unknown or
+    /// erased user, and an empty page for one who never booked.
     async fn of_user(
         &self,
         user_id: UserId,
@@ -161,7 +162,7 @@ pub trait BookingRecords: Send + Sync {
     ) -> Result<Listing<Booking>, HistoryError>;
 
     /// An event's bookings, newest first, equal times by falling id; also
-    /// those of a deleted event.
+    /// those of a deleted event and those of erased users.
     ///
     /// # Errors
     /// An adapter MUST return [`EventBookingsError::EventNotFound`] for an id

@@ -38,8 +38,8 @@ pub enum RefreshError {
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Begins a session. Where a user has more than a hundred, the one that was
-    /// refreshed longest ago ends.
+    /// Begins a session. Where a user has more than a hundred that have not
+    /// ended, the one that was begun or refreshed longest ago ends.
     ///
     /// # Errors
     /// An adapter MUST return [`BeginSessionError::UserNotFound`] for an unknown
@@ -56,9 +56,13 @@ pub trait SessionStore: Send + Sync {
     ///
     /// # Errors
     /// An adapter MUST return [`RefreshError::Reused`] for a secret that was
-    /// exchanged before in a session of a user who still exists, and end that
-    /// session; and [`RefreshError::Unknown`] for every other secret that is
-    /// not good: unknown, too old, of a session that has ended.
+    /// exchanged before in a session of a user who still exists, whether that
+    /// session has ended since or not, until
+    /// [`forget_ended`](Self::forget_ended) has forgotten it; and end that
+    /// session, so that none of its secrets is good. It MUST return
+    /// [`RefreshError::Unknown`] for every other secret that is not good:
+    /// unknown, too old, of a session that has ended. A refusal makes no secret
+    /// good.
     async fn refresh(
         &self,
         refresh: SecretDigest,
@@ -72,14 +76,18 @@ pub trait SessionStore: Send + Sync {
     /// Only trouble in the store.
     async fn find(&self, access: SecretDigest) -> Result<Option<Session>, StoreError>;
 
-    /// Ends a session; one that has ended stays ended.
+    /// Ends a session; one that has ended stays ended, and one that never was
+    /// is none of this.
     ///
     /// # Errors
     /// Only trouble in the store.
     async fn end(&self, session_id: SessionId) -> Result<(), StoreError>;
 
     /// Forgets sessions and secrets whose time is over, `sessions_max` at most.
-    /// Returns how many went.
+    /// A session's is over when its refresh secret is too old, and may be when
+    /// it has ended; that of a secret that was exchanged is when it would be
+    /// too old if it had not been. Returns how many sessions went; 0 means that
+    /// none is left.
     ///
     /// # Errors
     /// Only trouble in the store.

@@ -28,7 +28,7 @@ pub trait UserStore: Send + Sync {
     /// is in use.
     async fn register(&self, user: NewUser) -> Result<User, RegisterError>;
 
-    /// All users, newest first, equal times by falling id.
+    /// All users but those who were erased, newest first, equal times by falling id.
     ///
     /// # Errors
     /// Only trouble in the store.

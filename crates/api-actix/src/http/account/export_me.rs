@@ -17,6 +17,16 @@ const BOOKINGS_MAX: usize = 10_000;
 
 /// Everything that is kept about a user.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "account": {
+        "id": 4, "email": "dana@example.com", "name": "Dana", "created_at": "2026-11-22T10:00:00Z",
+        "has_password": true, "suspended_at": null
+    },
+    "bookings": [{
+        "id": 1, "event_id": 1, "seats": 1, "status": "CONFIRMED", "created_at": "2026-11-22T10:00:00Z"
+    }],
+    "has_more_bookings": false
+}))]
 pub(crate) struct ExportResponse {
     /// The account.
     account: AccountResponse,

@@ -35,11 +35,15 @@ pub(crate) struct ApiKeyResponse {
 
 /// A key with its secret, which is shown this once.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": 1, "name": "Web shop", "scopes": ["bookings:read", "bookings:write"],
+    "created_at": "2026-11-22T10:00:00Z", "rotated_at": null, "last_used_at": null, "revoked_at": null,
+    "key": "utsavam_key_T3EmHMaXv5FzAyPsZ2qyB4C0kX1bQwq5r4n8m4bC2n7"
+}))]
 pub(crate) struct NewApiKeyResponse {
     #[serde(flatten)]
     api_key: ApiKeyResponse,
     /// The value of the header `X-API-Key`.
-    #[schema(example = "utsavam_key_T3EmHMaXv5FzAyPsZ2qyB4C0kX1bQwq5r4n8m4bC2n7")]
     key: String,
 }
 

@@ -30,7 +30,7 @@ pub(crate) async fn list_users(
 ) -> Result<HttpResponse, Problem> {
     let mut query = Query::parse(&request)?;
     let filter = AccountFilter {
-        email: query.parsed("email", Email::parse),
+        email: query.parsed("email", |email| Email::parse(email).map(String::from)),
         suspended: query.parsed_boolean("suspended"),
     };
     let filters = query.taken();

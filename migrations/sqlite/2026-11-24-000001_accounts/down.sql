@@ -1,0 +1,13 @@
+DROP TABLE audit_log;
+DROP TABLE api_keys;
+DROP TABLE password_tokens;
+DROP TABLE spent_refresh_secrets;
+DROP TABLE sessions;
+DROP TRIGGER events_postponed;
+DROP TABLE erasures_pending;
+DROP INDEX users_erased;
+DROP INDEX users_by_suspension;
+DROP INDEX users_registered;
+ALTER TABLE users DROP COLUMN password_hash;
+ALTER TABLE users DROP COLUMN erased_at;
+ALTER TABLE users DROP COLUMN suspended_at;
