@@ -12,6 +12,7 @@
 mod connect;
 mod database;
 mod error;
+mod in_turn;
 mod migrate;
 mod prepared;
 mod rows;
