@@ -1,10 +1,12 @@
 //! The contract of every store, on PostgreSQL (`DATABASE_URL`), and what is
-//! promised of its batches. Each promise has a database of
+//! promised of its batches and its migrations. Each promise has a database of
 //! its own.
 
 mod audit;
 mod batches;
+mod migrations;
 mod shop;
+mod standing;
 mod support;
 
 use std::time::Duration;
