@@ -1,12 +1,22 @@
-//! Accounts as promises use them: short calls that fail the test on trouble.
+//! Accounts and sessions as promises use them: short calls that fail the test
+//! on trouble.
 
 use std::time::Duration;
 
-use domain::model::{Account, SecretDigest, Session, SessionSecrets, UserId};
-use domain::ports::{AccountStore, ApiKeyStore, AuditLog, BeginSessionError, SessionStore};
+use chrono::{DateTime, Utc};
+use domain::model::{
+    Account, AccountFilter, Email, Listing, Page, PageLimit, PasswordHash, SecretDigest, Session,
+    SessionId, SessionSecrets, Timeline, UserId,
+};
+use domain::ports::{
+    AccountStore, ApiKeyStore, AuditLog, BeginSessionError, RedeemError, RefreshError, SessionStore,
+};
 
 use crate::AccountsBench;
+use crate::compare::assert_matches;
+use crate::paging::walk;
 use crate::parallel::patiently;
+use crate::values::new_user;
 
 /// How long secrets are good unless a promise is about their end.
 pub(crate) const ACCESS_LASTS: Duration = Duration::from_secs(15 * 60);
@@ -34,14 +44,84 @@ impl AccountsBench {
         self.backend().age(by).await;
     }
 
+    /// The store's clock. Somebody registers for that.
+    pub(crate) async fn clock(&self) -> DateTime<Utc> {
+        let email = format!("clock{}@example.com", self.next());
+        self.register(new_user(&email, None)).await.created_at
+    }
+
     pub(crate) async fn account(&self, user_id: UserId) -> Account {
         self.accounts().find(user_id).await.expect("the account")
+    }
+
+    pub(crate) async fn account_page(
+        &self,
+        filter: &AccountFilter,
+        page: Page<Timeline>,
+    ) -> Listing<Account> {
+        let listing = self.accounts().search(filter.clone(), page).await;
+        listing.expect("the accounts")
+    }
+
+    /// All accounts that fit.
+    pub(crate) async fn search(&self, filter: &AccountFilter) -> Vec<Account> {
+        walk(PageLimit::MAX, |page| self.account_page(filter, page)).await
+    }
+
+    /// What the password of the user with that address hashes to.
+    pub(crate) async fn password_of(&self, email: &Email) -> Option<PasswordHash> {
+        let credentials = self.accounts().credentials(email).await;
+        let credentials = credentials.expect("an answer").expect("credentials");
+        credentials.password
+    }
+
+    pub(crate) async fn set_password(
+        &self,
+        user_id: UserId,
+        password: PasswordHash,
+        keep: Option<SessionId>,
+    ) {
+        patiently(|| {
+            self.accounts()
+                .set_password(user_id, password.clone(), keep)
+        })
+        .await
+        .expect("a new password");
+    }
+
+    /// A password token that lasts as long.
+    pub(crate) async fn token(&self, user_id: UserId, lasts: Duration) -> SecretDigest {
+        let token = self.secret();
+        let issued = self
+            .accounts()
+            .issue_password_token(user_id, token, lasts)
+            .await;
+        issued.expect("a token");
+        token
+    }
+
+    pub(crate) async fn redeem(
+        &self,
+        token: SecretDigest,
+        password: PasswordHash,
+    ) -> Result<UserId, RedeemError> {
+        patiently(|| {
+            self.accounts()
+                .redeem_password_token(token, password.clone())
+        })
+        .await
     }
 
     pub(crate) async fn suspend(&self, user_id: UserId) -> Account {
         patiently(|| self.accounts().suspend(user_id))
             .await
             .expect("suspended")
+    }
+
+    pub(crate) async fn reinstate(&self, user_id: UserId) -> Account {
+        patiently(|| self.accounts().reinstate(user_id))
+            .await
+            .expect("reinstated")
     }
 
     pub(crate) async fn erase(&self, user_id: UserId) {
@@ -63,6 +143,40 @@ impl AccountsBench {
         secrets: SessionSecrets,
     ) -> Result<Session, BeginSessionError> {
         patiently(|| self.sessions().begin(user_id, secrets)).await
+    }
+
+    pub(crate) async fn try_refresh(
+        &self,
+        refresh: SecretDigest,
+        secrets: SessionSecrets,
+    ) -> Result<Session, RefreshError> {
+        patiently(|| self.sessions().refresh(refresh, secrets)).await
+    }
+
+    /// Exchanges a refresh secret for new secrets.
+    pub(crate) async fn refresh(&self, refresh: SecretDigest) -> (Session, SessionSecrets) {
+        let secrets = self.secrets();
+        let session = self.try_refresh(refresh, secrets).await;
+        (session.expect("refreshed"), secrets)
+    }
+
+    /// The session with that access secret, if it is good.
+    pub(crate) async fn session(&self, access: SecretDigest) -> Option<Session> {
+        self.sessions().find(access).await.expect("an answer")
+    }
+
+    pub(crate) async fn end(&self, session_id: SessionId) {
+        patiently(|| self.sessions().end(session_id))
+            .await
+            .expect("ended");
+    }
+
+    /// Fails unless neither of these secrets is good. The refresh secret must
+    /// not have been exchanged.
+    pub(crate) async fn assert_ended(&self, secrets: SessionSecrets) {
+        assert_eq!(self.session(secrets.access).await, None, "ended");
+        let refused = self.try_refresh(secrets.refresh, self.secrets()).await;
+        assert_matches!(refused, Err(RefreshError::Unknown));
     }
 
     /// Secrets that nobody else has.

@@ -183,6 +183,122 @@ macro_rules! accounts_contract {
             accounts by run_accounts {
                 whoever_is_registered_has_an_account
                 nothing_is_done_to_an_account_that_never_was
+                credentials_are_found_by_address_and_by_id
+                a_password_is_set_and_set_again
+                a_user_is_renamed_wherever_they_are_shown
+                accounts_are_listed_newest_first
+                accounts_of_the_same_time_are_listed_by_falling_id
+                accounts_are_told_apart_by_their_suspension
+                an_account_is_found_by_its_whole_address_only
+                a_walk_through_the_accounts_is_not_disturbed_by_changes
+                any_place_in_the_list_of_accounts_is_accepted
+            }
+            sessions by run_accounts {
+                a_session_is_found_by_its_access_secret_alone
+                secrets_last_from_now_by_the_stores_clock
+                an_access_secret_ends_with_its_time_and_the_session_goes_on
+                a_refresh_secret_ends_with_its_time
+                each_session_lasts_as_long_as_its_own_secrets
+                a_refresh_replaces_both_secrets
+                a_refresh_secret_that_is_shown_again_ends_the_whole_session
+                a_secret_from_many_refreshes_ago_ends_the_session_too
+                only_a_refresh_secret_refreshes
+                a_session_that_was_ended_stays_ended
+                a_used_secret_of_a_session_that_has_ended_was_used_twice
+                nobody_unknown_begins_a_session
+                of_more_than_a_hundred_sessions_the_one_refreshed_longest_ago_ends
+                sessions_that_have_ended_leave_room_for_others
+                sessions_whose_time_is_over_are_forgotten_in_pieces
+                a_session_that_was_ended_is_forgotten_when_its_time_is_over
+            }
+            password_tokens by run_accounts {
+                a_token_sets_a_password_once
+                a_token_is_good_for_as_long_as_it_was_made
+                a_later_token_ends_the_one_before
+                a_token_that_never_was_sets_nothing
+                a_token_is_no_secret_of_a_session
+                redeeming_a_token_ends_all_sessions_of_its_user
+                setting_a_password_ends_all_sessions_but_the_one_kept
+                setting_a_password_brings_no_session_back
+                setting_a_password_ends_the_tokens_of_its_user
+                a_token_of_a_suspended_user_is_good_once_they_are_reinstated
+                a_token_of_an_erased_user_is_not_good
+            }
+            suspension by run_accounts {
+                a_suspension_has_a_time_that_stays
+                a_suspension_ends_all_sessions_of_its_user
+                a_suspended_user_begins_no_session
+                a_suspended_user_books_nothing_and_leaves_no_trace
+                a_suspension_comes_before_everything_about_the_event
+                a_bound_key_is_answered_in_spite_of_a_suspension
+                a_refusal_of_a_suspended_user_leaves_the_key_free
+                a_suspended_user_keeps_all_else
+            }
+            erasure by run_accounts {
+                an_erased_user_is_found_nowhere
+                the_address_of_an_erased_user_is_free_for_somebody_new
+                a_user_of_the_demo_who_was_erased_is_made_anew
+                sessions_of_an_erased_user_are_gone
+                an_erased_user_books_nothing
+                a_bound_key_is_answered_in_spite_of_an_erasure
+                bookings_of_an_erased_user_stay_as_they_are
+                a_list_of_bookings_is_walked_past_erased_users
+                nobody_stops_an_erasure_by_the_address_that_is_shown_for_it
+                bookings_to_be_cancelled_are_confirmed_ones_of_events_to_come
+                cancelling_what_erased_users_booked_frees_the_seats
+            }
+            api_keys by run_accounts {
+                a_key_reads_back_as_made
+                keys_may_have_the_same_name_and_each_its_own_secret
+                keys_are_listed_newest_first_revoked_ones_too
+                keys_of_the_same_time_are_listed_by_falling_id
+                a_walk_through_the_keys_is_not_disturbed_by_changes
+                any_place_in_the_list_of_keys_is_accepted
+                a_rotation_replaces_the_secret_and_nothing_else
+                a_revoked_key_is_not_good_and_still_listed
+                nothing_is_done_to_a_key_that_never_was
+                a_keys_last_use_is_recorded
+            }
+            audit by run_accounts {
+                an_entry_reads_back_as_added
+                entries_are_dated_by_the_stores_clock
+                texts_of_every_script_are_logged
+                entries_are_listed_newest_first_also_those_added_together
+                a_thousand_entries_are_added_together
+                no_entries_are_nothing
+                entries_are_found_by_whatever_is_named
+                everything_that_is_named_must_fit
+                a_walk_through_the_log_is_not_disturbed_by_new_entries
+                any_place_in_the_log_is_accepted
+                parallel_entries_are_all_kept_and_each_callers_in_order
+                entries_outlive_what_they_name
+                nobody_changes_or_removes_an_entry
+            }
+            session_races by run_accounts {
+                of_parallel_refreshes_with_one_secret_at_most_one_succeeds
+                parallel_refreshes_of_different_sessions_all_succeed
+                a_refresh_beside_the_end_of_its_session_brings_it_not_back
+                a_session_that_begins_beside_a_suspension_ends_with_it
+                parallel_beginnings_leave_a_hundred_sessions_at_most
+            }
+            account_races by run_accounts {
+                of_parallel_uses_of_one_token_exactly_one_succeeds
+                of_tokens_made_at_the_same_time_at_most_one_is_good
+                parallel_suspensions_have_one_time
+                of_parallel_erasures_exactly_one_succeeds
+                an_address_that_is_registered_and_erased_in_a_crowd_has_one_user_at_most
+            }
+            buyer_races by run_accounts {
+                nothing_is_booked_for_a_user_after_their_suspension
+                nothing_is_booked_for_a_user_after_their_erasure
+                what_erased_users_booked_is_cancelled_by_many_at_the_same_time
+                suspended_erased_and_other_buyers_in_a_crowd_get_their_own_answers
+            }
+            account_drops by run_accounts {
+                an_erasure_is_made_whole_or_not_at_all
+                a_refresh_is_made_whole_or_not_at_all
+                a_token_is_used_wholly_or_not_at_all
+                entries_of_the_log_are_added_all_or_none
             }
         }
     };

@@ -1,12 +1,18 @@
 //! The promises, one file per port or purpose. Each is a function that gets a
 //! fresh backend and panics when the promise is broken; `macros` lists them.
 
+pub mod account_drops;
+pub mod account_races;
 pub mod accounts;
+pub mod api_keys;
+pub mod audit;
 pub mod bookings;
+pub mod buyer_races;
 pub mod catalogue;
 pub mod deletion;
 pub mod demo;
 pub mod dropped;
+pub mod erasure;
 pub mod events;
 pub mod forgetting;
 pub mod gate;
@@ -15,10 +21,14 @@ pub mod hasty_leases;
 pub mod idempotency;
 pub mod leases;
 pub mod maintenance;
+pub mod password_tokens;
 pub mod probe;
 pub mod races;
 pub mod random;
 pub mod rebuilding;
 pub mod records;
 pub mod sales;
+pub mod session_races;
+pub mod sessions;
+pub mod suspension;
 pub mod users;

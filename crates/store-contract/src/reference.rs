@@ -1,9 +1,13 @@
 //! A store and a gate in memory, small enough to be seen to be right: the
 //! model that other adapters are compared with, and the first to run the suite.
 
+mod accounts;
+mod api_keys;
+mod audit;
 mod gate;
 mod memory;
 mod model;
+mod sessions;
 
 pub use gate::MemoryGate;
 pub use memory::MemoryStore;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::model::{
     BookingId, Capacity, Email, EventId, EventName, EventSeats, IdempotencyKey, NewUser, PageLimit,
-    PublishEvent, ReservationId, SeatCount, Timeline, UserId, UserName, Venue,
+    PasswordHash, PublishEvent, ReservationId, SeatCount, Timeline, UserId, UserName, Venue,
 };
 
 pub(crate) fn seats(count: i64) -> SeatCount {
@@ -37,6 +37,11 @@ pub(crate) fn new_user(email: &str, name: Option<&str>) -> NewUser {
         name: name.map(|name| UserName::parse(name).expect("a name")),
         password: None,
     }
+}
+
+/// The hash of a password; which one, the text says.
+pub(crate) fn password(text: &str) -> PasswordHash {
+    PasswordHash::from_phc(format!("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA${text}"))
 }
 
 /// Ids that no store gives out.

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use domain::ports::{
-    BookingRecords, BookingStore, DemoStore, EventCatalogue, EventStore, Maintenance, Probe,
-    SalesReports, SeatGate, UserStore,
+    AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
+    EventStore, Maintenance, Probe, SalesReports, SeatGate, SessionStore, UserStore,
 };
 use store_contract::reference::{MemoryGate, MemoryStore};
-use store_contract::{Backend, GateBackend, StoreSettings, async_trait};
+use store_contract::{AccountsBackend, Backend, GateBackend, StoreSettings, async_trait};
 
 struct Store(MemoryStore);
 
@@ -59,6 +59,38 @@ impl Backend for Store {
     }
 }
 
+#[async_trait]
+impl AccountsBackend for Store {
+    async fn age(&self, by: Duration) {
+        self.0.age(by);
+    }
+
+    async fn level_key_times(&self) {
+        self.0.level_key_times();
+    }
+
+    /// Nobody can reach the log but through the port.
+    async fn tamper_with_audit(&self) -> bool {
+        true
+    }
+
+    fn accounts(&self) -> &dyn AccountStore {
+        &self.0
+    }
+
+    fn sessions(&self) -> &dyn SessionStore {
+        &self.0
+    }
+
+    fn api_keys(&self) -> &dyn ApiKeyStore {
+        &self.0
+    }
+
+    fn audit(&self) -> &dyn AuditLog {
+        &self.0
+    }
+}
+
 struct Gate(MemoryGate);
 
 #[async_trait]
@@ -77,4 +109,5 @@ impl GateBackend for Gate {
 }
 
 store_contract::store_contract!(Store);
+store_contract::accounts_contract!(Store);
 store_contract::gate_contract!(Gate);

@@ -136,7 +136,7 @@ mod tests {
     fn a_key_may_do_something_and_nothing_twice() {
         assert!(Scopes::try_new(Vec::new()).is_err());
         let scopes = [Scope::UsersRead, Scope::BookingsRead, Scope::UsersRead];
-        let scopes = Scopes::try_new(scopes.to_vec()).unwrap();
+        let scopes = Scopes::try_new(scopes.to_vec()).expect("scopes");
         assert!(scopes.iter().eq([Scope::BookingsRead, Scope::UsersRead]));
         assert!(scopes.contain(Scope::UsersRead) && !scopes.contain(Scope::UsersWrite));
     }

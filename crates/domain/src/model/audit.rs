@@ -115,8 +115,8 @@ mod tests {
     fn actors_are_read_as_they_are_stored() {
         for actor in [
             Actor::Anonymous,
-            Actor::User(UserId::try_new(7).unwrap()),
-            Actor::Service(ApiKeyId::try_new(3).unwrap()),
+            Actor::User(UserId::try_new(7).expect("positive")),
+            Actor::Service(ApiKeyId::try_new(3).expect("positive")),
             Actor::Admin,
             Actor::System,
         ] {

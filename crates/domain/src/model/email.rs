@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_address_of_an_erased_user_is_an_address() {
-        let shown = Email::of_erased(UserId::try_new(7).unwrap());
+        let shown = Email::of_erased(UserId::try_new(7).expect("positive"));
         assert_eq!(shown.as_str(), "user-7@erased.invalid");
         assert_eq!(Email::parse(shown.as_str()), Ok(shown));
     }

@@ -51,14 +51,14 @@ mod tests {
 
     #[test]
     fn a_user_acts_for_nobody_else_and_a_service_within_its_scopes() {
-        let user = |id| UserId::try_new(id).unwrap();
+        let user = |id| UserId::try_new(id).expect("positive");
         let alice = Principal::User {
             user_id: user(1),
-            session_id: SessionId::try_new(1).unwrap(),
+            session_id: SessionId::try_new(1).expect("positive"),
         };
         let shop = Principal::Service {
-            key_id: ApiKeyId::try_new(1).unwrap(),
-            scopes: Scopes::try_new(vec![Scope::BookingsRead]).unwrap(),
+            key_id: ApiKeyId::try_new(1).expect("positive"),
+            scopes: Scopes::try_new(vec![Scope::BookingsRead]).expect("scopes"),
         };
         for (principal, own, others, write) in [
             (alice, true, false, false),

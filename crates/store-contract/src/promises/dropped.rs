@@ -11,7 +11,7 @@ use crate::values::{capacity, new_user};
 
 /// Waits for a call a while and then drops it: at once, or up to some
 /// milliseconds later, by powers of two so that early and late are tried alike.
-async fn abandon<F: Future>(call: F, chance: &mut fastrand::Rng) -> Option<F::Output> {
+pub(crate) async fn abandon<F: Future>(call: F, chance: &mut fastrand::Rng) -> Option<F::Output> {
     let yields = 1_u32 << chance.u32(0..14);
     let yields = chance.u32(0..yields);
     let give_up = async {

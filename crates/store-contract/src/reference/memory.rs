@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::model::{
-    AttendedBooking, BookSeats, Booked, Booking, BookingId, Cancelled, ChangedEvent, Event,
-    EventChange, EventId, EventSeats, Listing, NewUser, Page, Pointed, PublishEvent, SalesReport,
-    Timeline, TopSellers, User, UserId,
+    AttendedBooking, AuditRecord, BookSeats, Booked, Booking, BookingId, Cancelled, ChangedEvent,
+    Event, EventChange, EventId, EventSeats, Listing, NewUser, Page, Pointed, PublishEvent,
+    SalesReport, Timeline, TopSellers, User, UserId,
 };
 use domain::ports::{
     BookError, BookingRecords, BookingStore, CancelError, ChangeEventError, DeleteEventError,
@@ -18,6 +18,8 @@ use domain::ports::{
     UserStore,
 };
 
+use super::api_keys::ApiKeys;
+use super::sessions::Logins;
 use super::{Model, Stamp};
 
 /// All store ports in memory. Lasts as long as the value does.
@@ -28,22 +30,25 @@ pub struct MemoryStore {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    model: Model,
+pub(super) struct State {
+    pub(super) model: Model,
+    pub(super) logins: Logins,
+    pub(super) api_keys: ApiKeys,
+    pub(super) audit: Vec<AuditRecord>,
     ids: i64,
     last: DateTime<Utc>,
 }
 
 impl State {
     /// Later than every time before.
-    fn now(&mut self) -> DateTime<Utc> {
+    pub(super) fn now(&mut self) -> DateTime<Utc> {
         #[allow(clippy::disallowed_methods, reason = "this is a store's clock")]
         let now = Utc::now().trunc_subsecs(6);
         self.last = now.max(self.last + TimeDelta::microseconds(1));
         self.last
     }
 
-    fn stamp(&mut self) -> Stamp {
+    pub(super) fn stamp(&mut self) -> Stamp {
         self.ids += 1;
         Stamp {
             id: self.ids,
@@ -68,13 +73,13 @@ impl MemoryStore {
         state.model.level_times(now);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder panics")
     }
 }
 
 /// The entries behind a place of a list in its order, as `is_behind` says.
-fn listing<T: Pointed>(
+pub(super) fn listing<T: Pointed>(
     entries: Vec<T>,
     page: Page<T::Cursor>,
     is_behind: impl Fn(T::Cursor, T::Cursor) -> bool,

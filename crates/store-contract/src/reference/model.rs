@@ -10,11 +10,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use domain::model::{
     AttendedBooking, BookSeats, Booked, Booking, BookingId, BookingStatus, Cancelled, Capacity,
-    ChangedEvent, Event, EventChange, EventId, EventSales, IdempotencyKey, NewUser, PublishEvent,
-    User, UserId,
+    ChangedEvent, Email, Event, EventChange, EventId, EventSales, IdempotencyKey, NewUser,
+    PublishEvent, User, UserId,
 };
 use domain::ports::{BookError, CancelError, ChangeEventError, DeleteEventError, RegisterError};
 use domain::rules::{CapacityBelowConfirmed, KeyReused};
+
+use super::accounts::Standings;
 
 /// The id and the time that something new gets.
 #[derive(Debug, Clone, Copy)]
@@ -32,9 +34,10 @@ struct Show {
 /// All there is to know.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
-    users: BTreeMap<UserId, User>,
+    pub(super) users: BTreeMap<UserId, User>,
+    pub(super) standings: Standings,
     events: BTreeMap<EventId, Show>,
-    bookings: BTreeMap<BookingId, Booking>,
+    pub(super) bookings: BTreeMap<BookingId, Booking>,
     keys: BTreeMap<(UserId, IdempotencyKey), (BookSeats, BookingId, DateTime<Utc>)>,
 }
 
@@ -43,6 +46,7 @@ impl Model {
         if self.users.values().any(|known| known.email == user.email) {
             return Err(RegisterError::EmailTaken(user.email));
         }
+        let password = user.password;
         let user = User {
             id: UserId::try_new(stamp.id).expect("positive"),
             email: user.email,
@@ -50,6 +54,9 @@ impl Model {
             created_at: stamp.at,
         };
         self.users.insert(user.id, user.clone());
+        if let Some(password) = password {
+            self.standings.passwords.insert(user.id, password);
+        }
         Ok(user)
     }
 
@@ -121,6 +128,9 @@ impl Model {
         }
         if !self.users.contains_key(&command.user_id) {
             return Err(BookError::UserNotFound(command.user_id));
+        }
+        if self.standings.suspended.contains_key(&command.user_id) {
+            return Err(BookError::UserSuspended(command.user_id));
         }
         let event = self
             .event(command.event_id)
@@ -242,11 +252,14 @@ impl Model {
         self.events.get(&event_id)?;
         let bookings = self.newest(|booking| booking.event_id == event_id);
         let attended = bookings.into_iter().map(|booking| {
-            let user = &self.users[&booking.user_id];
+            let user = self.users.get(&booking.user_id);
             AttendedBooking {
+                user_email: match user {
+                    Some(user) => user.email.clone(),
+                    None => Email::of_erased(booking.user_id),
+                },
+                user_name: user.and_then(|user| user.name.clone()),
                 booking,
-                user_email: user.email.clone(),
-                user_name: user.name.clone(),
             }
         });
         Some(attended.collect())
