@@ -198,6 +198,31 @@ impl Database {
         work(&mut connection).await.map_err(error::before_commit)
     }
 
+    /// Runs `work` without a transaction around it: statements that write, each of
+    /// which is one of its own. If the connection breaks under one, it may have
+    /// been committed.
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>>
+            + Send
+            + 'static,
+    {
+        let database = self.clone();
+        self.run_to_the_end(async move { database.write_here(work).await })
+            .await
+    }
+
+    /// As [`write`](Self::write), in a task that nobody drops.
+    pub(crate) async fn write_here<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>>,
+    {
+        let _turn = self.turn().await?;
+        let mut connection = self.checkout().await?;
+        work(&mut connection).await.map_err(error::with_commit)
+    }
+
     /// Runs `work` in a transaction that is committed when it returns `Ok` and
     /// rolled back otherwise.
     pub(crate) async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>

@@ -12,6 +12,7 @@
 mod connect;
 mod database;
 mod error;
+mod in_turn;
 mod migrate;
 mod prepared;
 mod rows;
@@ -25,6 +26,6 @@ pub use database::Database;
 pub use group_commit::{Limits, Load};
 pub use migrate::{MigrateError, Migrated, migrate, schema_is_current};
 pub use store::{
-    PgArchive, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe,
-    PgSalesReports, PgUserStore,
+    PgAccountStore, PgApiKeyStore, PgArchive, PgAuditLog, PgBookingRecords, PgBookingStore,
+    PgDemoStore, PgEventStore, PgMaintenance, PgProbe, PgSalesReports, PgSessionStore, PgUserStore,
 };

@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::model::{
-    AttendedBooking, Booking, BookingId, BookingStatus, Capacity, Email, Event, EventId, EventName,
-    EventSales, EventSeats, Invalid, PublishEvent, SeatCount, User, UserId, UserName, Venue,
+    Account, Actor, ApiKey, ApiKeyId, ApiKeyName, AttendedBooking, AuditEntry, AuditId,
+    AuditObject, AuditRecord, Booking, BookingId, BookingStatus, Capacity, Credentials, Email,
+    Event, EventId, EventName, EventSales, EventSeats, Invalid, PasswordHash, PublishEvent, Scope,
+    Scopes, SeatCount, Session, SessionId, User, UserId, UserName, Venue,
 };
 use domain::ports::StoreError;
 
@@ -49,6 +51,139 @@ impl TryFrom<UserRow> for User {
             email: Email::parse(&row.email)?,
             name: row.name.as_deref().map(UserName::parse).transpose()?,
             created_at: row.created_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct AccountRow {
+    id: i64,
+    email: String,
+    name: Option<String>,
+    created_at: DateTime<Utc>,
+    has_password: bool,
+    suspended_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<AccountRow> for Account {
+    type Error = Invalid;
+
+    fn try_from(row: AccountRow) -> Result<Self, Invalid> {
+        let AccountRow {
+            id,
+            email,
+            name,
+            created_at,
+            ..
+        } = row;
+        let user = UserRow {
+            id,
+            email,
+            name,
+            created_at,
+        };
+        Ok(Self {
+            user: User::try_from(user)?,
+            has_password: row.has_password,
+            suspended_at: row.suspended_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct CredentialsRow {
+    user_id: i64,
+    password_hash: Option<String>,
+}
+
+impl TryFrom<CredentialsRow> for Credentials {
+    type Error = Invalid;
+
+    fn try_from(row: CredentialsRow) -> Result<Self, Invalid> {
+        Ok(Self {
+            user_id: UserId::try_new(row.user_id)?,
+            password: row.password_hash.map(PasswordHash::from_phc),
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct SessionRow {
+    id: i64,
+    user_id: i64,
+    access_until: DateTime<Utc>,
+    refresh_until: DateTime<Utc>,
+}
+
+impl TryFrom<SessionRow> for Session {
+    type Error = Invalid;
+
+    fn try_from(row: SessionRow) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: SessionId::try_new(row.id)?,
+            user_id: UserId::try_new(row.user_id)?,
+            access_until: row.access_until,
+            refresh_until: row.refresh_until,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct ApiKeyRow {
+    id: i64,
+    name: String,
+    scopes: Vec<String>,
+    created_at: DateTime<Utc>,
+    rotated_at: Option<DateTime<Utc>>,
+    last_used_at: Option<DateTime<Utc>>,
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<ApiKeyRow> for ApiKey {
+    type Error = Invalid;
+
+    fn try_from(row: ApiKeyRow) -> Result<Self, Invalid> {
+        let scopes: Result<_, _> = row.scopes.iter().map(|text| Scope::parse(text)).collect();
+        Ok(Self {
+            id: ApiKeyId::try_new(row.id)?,
+            name: ApiKeyName::parse(&row.name)?,
+            scopes: Scopes::try_new(scopes?)?,
+            created_at: row.created_at,
+            rotated_at: row.rotated_at,
+            last_used_at: row.last_used_at,
+            revoked_at: row.revoked_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct AuditRow {
+    id: i64,
+    at: DateTime<Utc>,
+    actor_kind: String,
+    actor_id: Option<i64>,
+    action: String,
+    object_kind: Option<String>,
+    object_id: Option<i64>,
+    refused: Option<String>,
+    request_id: String,
+}
+
+impl TryFrom<AuditRow> for AuditRecord {
+    type Error = Invalid;
+
+    fn try_from(row: AuditRow) -> Result<Self, Invalid> {
+        let object = row.object_kind.zip(row.object_id);
+        Ok(Self {
+            id: AuditId::try_new(row.id)?,
+            at: row.at,
+            entry: AuditEntry {
+                actor: Actor::from_parts(&row.actor_kind, row.actor_id)?,
+                action: row.action,
+                object: object.map(|(kind, id)| AuditObject { kind, id }),
+                refused: row.refused,
+                request_id: row.request_id,
+            },
         })
     }
 }

@@ -6,6 +6,9 @@ diesel::table! {
         email -> Text,
         name -> Nullable<Text>,
         created_at -> Timestamptz,
+        password_hash -> Nullable<Text>,
+        suspended_at -> Nullable<Timestamptz>,
+        erased_at -> Nullable<Timestamptz>,
     }
 }
 

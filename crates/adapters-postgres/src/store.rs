@@ -1,6 +1,9 @@
 //! One file per store; each method is one transaction.
 
+mod accounts;
+mod api_keys;
 mod archive;
+mod audit;
 mod booking_records;
 mod bookings;
 mod demo;
@@ -8,10 +11,14 @@ mod events;
 mod maintenance;
 mod probe;
 mod sales;
+mod sessions;
 mod totals;
 mod users;
 
+pub use accounts::PgAccountStore;
+pub use api_keys::PgApiKeyStore;
 pub use archive::PgArchive;
+pub use audit::PgAuditLog;
 pub use booking_records::PgBookingRecords;
 pub use bookings::PgBookingStore;
 pub use demo::PgDemoStore;
@@ -19,6 +26,7 @@ pub use events::PgEventStore;
 pub use maintenance::PgMaintenance;
 pub use probe::PgProbe;
 pub use sales::PgSalesReports;
+pub use sessions::PgSessionStore;
 pub use users::PgUserStore;
 
 use chrono::{DateTime, Utc};

@@ -237,6 +237,7 @@ macro_rules! accounts_contract {
             erasure by run_accounts {
                 an_erased_user_is_found_nowhere
                 the_address_of_an_erased_user_is_free_for_somebody_new
+                a_user_of_the_demo_who_was_erased_is_made_anew
                 sessions_of_an_erased_user_are_gone
                 an_erased_user_books_nothing
                 a_bound_key_is_answered_in_spite_of_an_erasure

@@ -264,7 +264,8 @@ async fn ids_that_were_given_out_and_deleted_are_not_given_out_again() {
                          JOIN pg_class ON pg_class.oid = seqrelid ORDER BY 1";
         assert_eq!(
             service.database.sql().await.rows(sequences).await,
-            ["bookings_id_seq", "events_id_seq", "users_id_seq"].map(|name| [name, "bigint"]),
+            ["api_keys", "audit_log", "bookings", "events", "sessions", "users"]
+                .map(|table| [format!("{table}_id_seq"), "bigint".to_owned()]),
         );
     }
 }

@@ -39,7 +39,7 @@ const COLUMNS: [(&str, &str, &[&str]); 21] = [
 ];
 
 /// Tables of ours whose names somebody else may have used.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 13] = [
     "users",
     "events",
     "bookings",
@@ -47,6 +47,12 @@ const TABLES: [&str; 7] = [
     "event_sales",
     "booking_totals",
     "deletions_pending",
+    "sessions",
+    "spent_refresh_secrets",
+    "password_tokens",
+    "api_keys",
+    "audit_log",
+    "erasures_pending",
 ];
 
 /// Whether there is any table under a name that we are going to use.

@@ -11,17 +11,17 @@ mod keys;
 mod writes;
 
 use std::fmt;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use domain::model::{BookSeats, Booked, BookingId, Cancelled, EventId};
 use domain::ports::{BookError, BookingStore, CancelError, StoreError};
 use domain::rules::{SaleAnswer, SaleCommand};
 use futures::FutureExt;
-use group_commit::{GroupCommit, Load, NotRun};
+use group_commit::{GroupCommit, Load};
 
 use crate::Database;
-use crate::error::{defect, no_answer};
+use crate::error::defect;
+use crate::in_turn::in_turn;
 use crate::shared_read::SharedRead;
 
 /// Commands of one event, and the answer to each.
@@ -66,30 +66,6 @@ impl PgBookingStore {
     pub fn load(&self) -> Load {
         self.sales.load()
     }
-
-    /// Has a command decided in its turn. It runs even if nobody waits for it
-    /// any more; one that did not get its turn in time does not run.
-    async fn ask(&self, event_id: EventId, command: SaleCommand) -> Result<SaleAnswer, StoreError> {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "how long a caller waits is no business of the store's clock"
-        )]
-        let deadline = Instant::now() + self.database.patience();
-        let not_taken = |not_run: NotRun| no_answer(not_run.into());
-        let submitted = self.sales.submit(event_id, command, Some(deadline));
-        let mut pending = submitted.map_err(not_taken)?;
-        let in_time = tokio::time::timeout_at(deadline.into(), &mut pending).await;
-        let answer = match in_time {
-            Ok(answer) => answer,
-            Err(_) => {
-                // Either it is out of the queue now and never runs, or it is
-                // under way and its end, which has limits of its own, is near.
-                pending.withdraw();
-                pending.await
-            }
-        };
-        answer.map_err(no_answer)?
-    }
 }
 
 #[async_trait]
@@ -97,7 +73,7 @@ impl BookingStore for PgBookingStore {
     async fn book(&self, command: BookSeats) -> Result<Booked, BookError> {
         let event_id = command.event_id;
         let asked = SaleCommand::Book(command.clone());
-        match self.ask(event_id, asked).await? {
+        match in_turn(&self.database, &self.sales, event_id, asked).await? {
             SaleAnswer::Book(answer) => {
                 answer.map_err(|refusal| BookError::refused(refusal, &command))
             }
@@ -111,7 +87,8 @@ impl BookingStore for PgBookingStore {
         let Some(event_id) = self.events_of_bookings.get(booking_id.get()).await? else {
             return Err(not_found);
         };
-        match self.ask(event_id, SaleCommand::Cancel(booking_id)).await? {
+        let asked = SaleCommand::Cancel(booking_id);
+        match in_turn(&self.database, &self.sales, event_id, asked).await? {
             SaleAnswer::Cancel(cancelled) => cancelled.ok_or(not_found),
             SaleAnswer::Book(_) => Err(defect("a cancellation was answered as a booking").into()),
         }

@@ -94,11 +94,17 @@ async fn ensure(
     lead: TimeDelta,
 ) -> QueryResult<Vec<EventSeatsRow>> {
     TakeLock { lock: LOCK }.execute(connection).await?;
-    for NewUser { email, name, .. } in users {
+    for NewUser {
+        email,
+        name,
+        password,
+    } in users
+    {
         diesel::insert_into(users::table)
             .values((
                 users::email.eq(String::from(email)),
                 users::name.eq(name.map(String::from)),
+                users::password_hash.eq(password.map(|hash| hash.as_phc().to_owned())),
             ))
             .on_conflict(users::email)
             .do_nothing()

@@ -21,36 +21,41 @@ super::store!(
 );
 
 prepared!(
-    /// Walks `users_newest`.
+    /// Walks `users_newest`, passing by those who were erased.
     ListUsers { at: DateTime<Utc> as Timestamptz, id: i64 as BigInt, rows_max: i64 as BigInt }
         -> (BigInt, Text, Nullable<Text>, Timestamptz),
     "SELECT id, email, name, created_at FROM users
-     WHERE (created_at, id) < (?, ?)
+     WHERE erased_at IS NULL AND (created_at, id) < (?, ?)
      ORDER BY created_at DESC, id DESC LIMIT ?"
 );
 
 prepared!(
-    /// By primary key.
+    /// By primary key; erased ones do not.
     UserExists { user_id: i64 as BigInt } -> (Bool,),
-    "SELECT EXISTS (SELECT FROM users WHERE id = ?)"
+    "SELECT EXISTS (SELECT FROM users WHERE id = ? AND erased_at IS NULL)"
 );
 
 #[async_trait]
 impl UserStore for PgUserStore {
     async fn register(&self, user: NewUser) -> Result<User, RegisterError> {
-        let NewUser { email, name, .. } = user;
+        let NewUser {
+            email,
+            name,
+            password,
+        } = user;
         // The unique constraint settles races: the loser inserts nothing.
         let insert = diesel::insert_into(users::table)
             .values((
                 users::email.eq(email.as_str().to_owned()),
                 users::name.eq(name.map(String::from)),
+                users::password_hash.eq(password.map(|hash| hash.as_phc().to_owned())),
             ))
             .on_conflict(users::email)
             .do_nothing()
             .returning(UserRow::as_returning());
         let row = self
             .0
-            .read(move |connection| {
+            .write(move |connection| {
                 async move { insert.get_result(connection).await.optional() }.boxed()
             })
             .await?;

@@ -1,18 +1,27 @@
 //! The contract of every store, on PostgreSQL (`DATABASE_URL`), and what is
-//! promised of its batches. Each promise has a database of its own.
+//! promised of its batches and its migrations. Each promise has a database of
+//! its own.
 
+mod audit;
 mod batches;
+mod migrations;
+mod shop;
+mod standing;
 mod support;
 
+use std::time::Duration;
+
 use adapters_postgres::{
-    PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore, PgMaintenance, PgProbe,
-    PgSalesReports, PgUserStore,
+    PgAccountStore, PgApiKeyStore, PgAuditLog, PgBookingRecords, PgBookingStore, PgDemoStore,
+    PgEventStore, PgMaintenance, PgProbe, PgSalesReports, PgSessionStore, PgUserStore,
 };
 use domain::ports::{
-    BookingRecords, BookingStore, DemoStore, EventCatalogue, EventStore, Maintenance, Probe,
-    SalesReports, UserStore,
+    AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
+    EventStore, Maintenance, Probe, SalesReports, SessionStore, UserStore,
 };
-use store_contract::{Backend, StoreSettings, async_trait, store_contract};
+use store_contract::{
+    AccountsBackend, Backend, StoreSettings, accounts_contract, async_trait, store_contract,
+};
 
 struct Postgres {
     name: String,
@@ -24,6 +33,10 @@ struct Postgres {
     maintenance: PgMaintenance,
     demo: PgDemoStore,
     probe: PgProbe,
+    accounts: PgAccountStore,
+    sessions: PgSessionStore,
+    api_keys: PgApiKeyStore,
+    audit: PgAuditLog,
 }
 
 #[async_trait]
@@ -40,7 +53,11 @@ impl Backend for Postgres {
             sales: PgSalesReports::new(database.clone()),
             maintenance: PgMaintenance::new(database.clone()),
             demo: PgDemoStore::new(database.clone()),
-            probe: PgProbe::new(database),
+            probe: PgProbe::new(database.clone()),
+            accounts: PgAccountStore::new(database.clone()),
+            sessions: PgSessionStore::new(database.clone()),
+            api_keys: PgApiKeyStore::new(database.clone()),
+            audit: PgAuditLog::new(database),
         }
     }
 
@@ -93,4 +110,56 @@ impl Backend for Postgres {
     }
 }
 
+#[async_trait]
+impl AccountsBackend for Postgres {
+    async fn age(&self, by: Duration) {
+        let by = format!("interval '{} seconds'", by.as_secs_f64());
+        let age = format!(
+            "UPDATE sessions SET access_until = access_until - {by},
+                 refresh_until = refresh_until - {by}, refreshed_at = refreshed_at - {by};
+             UPDATE spent_refresh_secrets SET good_until = good_until - {by};
+             UPDATE password_tokens SET good_until = good_until - {by}"
+        );
+        support::run(Some(&self.name), &age).await;
+    }
+
+    async fn level_key_times(&self) {
+        let level = "UPDATE api_keys SET created_at = date_trunc('milliseconds', now())";
+        support::run(Some(&self.name), level).await;
+    }
+
+    async fn tamper_with_audit(&self) -> bool {
+        let session = support::session(Some(&self.name)).await;
+        let attempts = [
+            "UPDATE audit_log SET action = 'nothing'",
+            "DELETE FROM audit_log",
+            "TRUNCATE audit_log",
+            "SET session_replication_role = replica; DELETE FROM audit_log",
+        ];
+        for attempt in attempts {
+            if session.batch_execute(attempt).await.is_ok() {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn accounts(&self) -> &dyn AccountStore {
+        &self.accounts
+    }
+
+    fn sessions(&self) -> &dyn SessionStore {
+        &self.sessions
+    }
+
+    fn api_keys(&self) -> &dyn ApiKeyStore {
+        &self.api_keys
+    }
+
+    fn audit(&self) -> &dyn AuditLog {
+        &self.audit
+    }
+}
+
 store_contract!(Postgres);
+accounts_contract!(Postgres);

@@ -53,7 +53,9 @@ pub async fn a_refresh_is_made_whole_or_not_at_all(bench: AccountsBench) {
         match bench.try_refresh(first.refresh, next).await {
             Ok(session) => {
                 bench.assert_ended(lost).await;
-                assert_eq!(bench.session(next.access).await, Some(session));
+                // The first call may come late, with a secret that is used by then.
+                let found = bench.session(next.access).await;
+                assert!(found.is_none_or(|found| found == session));
             }
             Err(refused) => {
                 assert_matches!(refused, RefreshError::Reused(id) if id == user);

@@ -2,6 +2,7 @@
 
 use std::slice;
 
+use chrono::TimeDelta;
 use domain::model::{AccountFilter, BookingId, BookingStatus, Email, Page, UserId};
 use domain::ports::{
     AccountError, BeginSessionError, BookError, HistoryError, NoGate, RefreshError,
@@ -103,6 +104,27 @@ pub async fn the_address_of_an_erased_user_is_free_for_somebody_new(bench: Accou
     for user in erased {
         assert_unknown(&bench, user).await;
     }
+}
+
+pub async fn a_user_of_the_demo_who_was_erased_is_made_anew(bench: AccountsBench) {
+    let alice = new_user("alice@example.com", Some("Alice"));
+    let ensure = async || {
+        let users = vec![alice.clone(), alice.clone()];
+        let ensured = bench.demo().ensure(users, vec![], TimeDelta::days(1)).await;
+        ensured.expect("made");
+        let users = bench.user_list().await;
+        assert_eq!(users.len(), 1);
+        assert_eq!(
+            (&users[0].email, &users[0].name),
+            (&alice.email, &alice.name)
+        );
+        users[0].id
+    };
+    let first = ensure().await;
+    bench.erase(first).await;
+    let second = ensure().await;
+    assert_ne!(first, second);
+    assert_eq!(ensure().await, second);
 }
 
 pub async fn sessions_of_an_erased_user_are_gone(bench: AccountsBench) {

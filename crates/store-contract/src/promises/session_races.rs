@@ -121,16 +121,22 @@ pub async fn a_session_that_begins_beside_a_suspension_ends_with_it(bench: Accou
 
 pub async fn parallel_beginnings_leave_a_hundred_sessions_at_most(bench: AccountsBench) {
     let user = bench.user().await;
+    let mut before = Vec::new();
     for _ in 0..95 {
-        bench.begin(user).await;
+        before.push(bench.begin(user).await.1);
     }
     let begun = parallel(16, |_| {
         let bench = bench.clone();
         async move { bench.begin(user).await.1 }
     })
     .await;
-    // Those 16 are the youngest and no more than a hundred.
+    // The new ones are the youngest, whatever their order.
     for secrets in begun {
         assert!(bench.session(secrets.access).await.is_some());
     }
+    let mut left = 16;
+    for secrets in before {
+        left += usize::from(bench.session(secrets.access).await.is_some());
+    }
+    assert_eq!(left, 100);
 }

@@ -9,7 +9,7 @@ use crate::AccountsBench;
 use crate::accounts_bench::{ACCESS_LASTS, REFRESH_LASTS};
 use crate::compare::assert_matches;
 use crate::parallel::patiently;
-use crate::values::nobody;
+use crate::values::{nobody, password};
 
 /// What a test may take at most between two calls, and less than any lifetime.
 const A_WHILE: Duration = Duration::from_secs(300);
@@ -192,13 +192,21 @@ pub async fn a_session_that_was_ended_stays_ended(bench: AccountsBench) {
 }
 
 pub async fn a_used_secret_of_a_session_that_has_ended_was_used_twice(bench: AccountsBench) {
-    let user = bench.user().await;
-    let (session, first) = bench.begin(user).await;
-    let (_, second) = bench.refresh(first.refresh).await;
-    bench.end(session.id).await;
-    let reused = bench.try_refresh(first.refresh, bench.secrets()).await;
-    assert_matches!(reused, Err(RefreshError::Reused(id)) if id == user);
-    bench.assert_ended(second).await;
+    for way in 0..3 {
+        let user = bench.user().await;
+        let (session, first) = bench.begin(user).await;
+        let (_, second) = bench.refresh(first.refresh).await;
+        match way {
+            0 => bench.end(session.id).await,
+            1 => bench.set_password(user, password("new"), None).await,
+            _ => {
+                bench.suspend(user).await;
+            }
+        }
+        let reused = bench.try_refresh(first.refresh, bench.secrets()).await;
+        assert_matches!(reused, Err(RefreshError::Reused(id)) if id == user);
+        bench.assert_ended(second).await;
+    }
 }
 
 pub async fn nobody_unknown_begins_a_session(bench: AccountsBench) {

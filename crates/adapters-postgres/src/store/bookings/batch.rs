@@ -78,7 +78,9 @@ async fn run_alone(database: &Database, group: SaleGroup) -> Answers {
             let answers = outcome.answers.into_iter().map(Ok);
             group.entries.into_iter().zip(answers).collect()
         }
-        Err(StoreError::Failed(_)) if group.entries.len() > 1 => {
+        // A single command too: if its user was suspended or erased between facts
+        // and writes, it has another answer.
+        Err(StoreError::Failed(_)) => {
             let mut answers = Vec::with_capacity(group.entries.len());
             for entry in group.entries {
                 answers.push(run_single(database, group.key, entry).await);
@@ -89,13 +91,14 @@ async fn run_alone(database: &Database, group: SaleGroup) -> Answers {
     }
 }
 
+/// Locks its user too, so that nothing can come between facts and writes.
 async fn run_single(
     database: &Database,
     event_id: EventId,
     entry: SaleEntry,
 ) -> (SaleEntry, Answer) {
     let work = Work::single(event_id, entry.command().clone());
-    let answer = match attempt(database, work, Locking::Wait).await {
+    let answer = match attempt(database, work, Locking::WaitForUsersToo).await {
         Ok(outcome) => outcome
             .answers
             .into_iter()

@@ -54,11 +54,31 @@ prepared!(
     "SELECT coalesce(array_agg(id), '{}') FROM events WHERE id = ANY (?) AND deleted_at IS NULL"
 );
 
+/// Those of them who may book, and those who are suspended, each as one value: a
+/// row for each would cost more than looking it up.
+macro_rules! find_users {
+    ($locking:literal) => {
+        concat!(
+            "SELECT coalesce(array_agg(id) FILTER (WHERE suspended_at IS NULL), '{}'),
+                    coalesce(array_agg(id) FILTER (WHERE suspended_at IS NOT NULL), '{}')
+             FROM (SELECT id, suspended_at FROM users WHERE id = ANY (?) AND erased_at IS NULL ",
+            $locking,
+            ") AS found"
+        )
+    };
+}
+
 prepared!(
-    /// Those of them who are registered, as one value: a row for each would cost
-    /// more than looking it up.
-    FindUsers { user_ids: Vec<i64> as Array<BigInt> } -> (Array<BigInt>,),
-    "SELECT coalesce(array_agg(id), '{}') FROM users WHERE id = ANY (?)"
+    /// Without a lock: `WriteAll` fails if they have changed when something is
+    /// sold to them.
+    FindUsers { user_ids: Vec<i64> as Array<BigInt> } -> (Array<BigInt>, Array<BigInt>),
+    find_users!("")
+);
+
+prepared!(
+    /// Nobody is suspended or erased before the transaction ends.
+    LockUsers { user_ids: Vec<i64> as Array<BigInt> } -> (Array<BigInt>, Array<BigInt>),
+    find_users!("ORDER BY id FOR KEY SHARE")
 );
 
 prepared!(
@@ -80,13 +100,15 @@ prepared!(
     "SELECT id, event_id FROM bookings WHERE id = ANY (?)"
 );
 
-/// What to do about an event that somebody else has locked.
+/// What to do about rows that somebody else has locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Locking {
-    /// Wait for it.
+    /// Wait for events.
     Wait,
-    /// Do without it.
+    /// Do without such events.
     SkipLocked,
+    /// Wait for events and for users.
+    WaitForUsersToo,
 }
 
 /// What is asked about.
@@ -164,7 +186,7 @@ pub(super) async fn read(
     Ok(Facts {
         facts: BatchFacts {
             events,
-            users: all(users.into_iter().map(standing))?,
+            users: all(standings(users))?,
             keys: HashMap::new(),
             bookings: all(bookings.into_iter().map(booking_facts))?,
         },
@@ -187,16 +209,16 @@ impl FirstQuestions {
     async fn ask(
         self,
         connection: &AsyncPgConnection,
-    ) -> QueryResult<(Vec<EventRow>, Vec<i64>, Vec<i64>, Vec<i64>)> {
+    ) -> QueryResult<(Vec<EventRow>, Vec<i64>, UserIds, Vec<i64>)> {
         let there = match self.locking {
-            Locking::Wait => Vec::new(),
+            Locking::Wait | Locking::WaitForUsersToo => Vec::new(),
             Locking::SkipLocked => self.event_ids.clone(),
         };
         // All of them, because the first error is the cause of the others.
         let (events, there, users, ids) = futures::join!(
             lock(connection, self.event_ids, self.locking),
             find_events(connection, there),
-            find_users(connection, self.user_ids),
+            find_users(connection, self.user_ids, self.locking),
             draw_ids(connection, self.draw),
         );
         Ok((events?, there?, users?, ids?))
@@ -238,7 +260,9 @@ async fn lock(
     locking: Locking,
 ) -> QueryResult<Vec<EventRow>> {
     match locking {
-        Locking::Wait => LockEvents { event_ids }.load(&mut &*connection).await,
+        Locking::Wait | Locking::WaitForUsersToo => {
+            LockEvents { event_ids }.load(&mut &*connection).await
+        }
         Locking::SkipLocked => LockFreeEvents { event_ids }.load(&mut &*connection).await,
     }
 }
@@ -252,13 +276,27 @@ async fn find_events(connection: &AsyncPgConnection, event_ids: Vec<i64>) -> Que
     Ok(found)
 }
 
-async fn find_users(connection: &AsyncPgConnection, user_ids: Vec<i64>) -> QueryResult<Vec<i64>> {
+/// Of those who may book, and of those who are suspended.
+type UserIds = (Vec<i64>, Vec<i64>);
+
+async fn find_users(
+    connection: &AsyncPgConnection,
+    user_ids: Vec<i64>,
+    locking: Locking,
+) -> QueryResult<UserIds> {
     if user_ids.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
-    let find = FindUsers { user_ids };
-    let (found,): (Vec<i64>,) = find.get_result(&mut &*connection).await?;
-    Ok(found)
+    match locking {
+        Locking::Wait | Locking::SkipLocked => {
+            let find = FindUsers { user_ids };
+            find.get_result(&mut &*connection).await
+        }
+        Locking::WaitForUsersToo => {
+            let lock = LockUsers { user_ids };
+            lock.get_result(&mut &*connection).await
+        }
+    }
 }
 
 async fn draw_ids(connection: &AsyncPgConnection, draw: DrawIds) -> QueryResult<Vec<i64>> {
@@ -269,8 +307,13 @@ async fn draw_ids(connection: &AsyncPgConnection, draw: DrawIds) -> QueryResult<
     Ok(ids)
 }
 
-fn standing(user_id: i64) -> Result<(UserId, Standing), Invalid> {
-    Ok((UserId::try_new(user_id)?, Standing::Good))
+fn standings(
+    (good, suspended): UserIds,
+) -> impl Iterator<Item = Result<(UserId, Standing), Invalid>> {
+    let good = good.into_iter().map(|id| (id, Standing::Good));
+    let suspended = suspended.into_iter().map(|id| (id, Standing::Suspended));
+    good.chain(suspended)
+        .map(|(id, standing)| Ok((UserId::try_new(id)?, standing)))
 }
 
 fn all<T, C: FromIterator<T>>(

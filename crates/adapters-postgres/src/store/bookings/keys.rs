@@ -28,9 +28,10 @@ prepared!(
 
 prepared!(
     /// Binds keys to the ids that their bookings are going to have, in the order
-    /// of `(user_id, key)`. Inserts nothing where the user is unknown or the key
-    /// is bound, and nothing at all outside of a transaction. A key that another
-    /// transaction is just binding is waited for.
+    /// of `(user_id, key)`. Inserts nothing where the user is unknown or the key is
+    /// bound, and nothing at all outside of a transaction. A key that another
+    /// transaction is just binding is waited for. A suspended user's is bound and
+    /// let go: they may be reinstated before the facts are read.
     BindKeys {
         user_ids: Vec<i64> as Array<BigInt>,
         keys: Vec<String> as Array<Text>,
@@ -40,7 +41,7 @@ prepared!(
     r#"INSERT INTO idempotency_keys (user_id, key, booking_id, event_id, seats)
      SELECT k.user_id, k.key, nextval('bookings_id_seq'), k.event_id, k.seats
      FROM unnest(?, ?, ?, ?) AS k (user_id, key, event_id, seats)
-     WHERE EXISTS (SELECT FROM users WHERE id = k.user_id)
+     WHERE EXISTS (SELECT FROM users WHERE id = k.user_id AND erased_at IS NULL)
          AND current_setting('utsavam.has_begun', true) = 'yes'
      ORDER BY k.user_id, k.key COLLATE "C"
      ON CONFLICT (user_id, key) DO NOTHING

@@ -24,10 +24,15 @@ prepared!(
     /// looks at the numbers before COMMIT. The text that is no number becomes the
     /// error's.
     ///
+    /// Buyers are looked at again, and kept from being suspended or erased until
+    /// COMMIT: their facts were read without a lock. It is the lock that the foreign
+    /// key takes anyway, by id as everywhere.
+    ///
     /// An event that somebody inserted by hand has no row of figures before its
     /// first booking, and a booking inserted by hand was never counted. The
     /// session's slot of the totals comes last.
     WriteAll {
+        buyers: Vec<i64> as Array<BigInt>,
         event_ids: Vec<i64> as Array<BigInt>,
         event_seats: Vec<i64> as Array<BigInt>,
         event_bookings: Vec<i64> as Array<BigInt>,
@@ -38,12 +43,17 @@ prepared!(
         created_at: Vec<DateTime<Utc>> as Array<Timestamptz>,
         cancelled: Vec<i64> as Array<BigInt>,
         total: i64 as BigInt,
+        rows_buyers: i64 as BigInt,
         rows_changed: i64 as BigInt,
         rows_sold: i64 as BigInt,
         rows_cancelled: i64 as BigInt,
         transaction_id: i64 as BigInt,
     } -> (BigInt,),
-    "WITH change AS MATERIALIZED (
+    "WITH buyers AS MATERIALIZED (
+         SELECT id FROM users
+         WHERE id = ANY (?) AND suspended_at IS NULL AND erased_at IS NULL
+         ORDER BY id FOR KEY SHARE
+     ), change AS MATERIALIZED (
          SELECT * FROM unnest(?, ?, ?) AS c (event_id, seats, bookings)
      ), changed AS (
          UPDATE events
@@ -77,14 +87,15 @@ prepared!(
          WHERE slot = (pg_backend_pid() % 64)::smallint
          RETURNING 1
      ), done AS MATERIALIZED (
-         SELECT (SELECT count(*) FROM changed) AS changed, (SELECT count(*) FROM sold) AS sold,
+         SELECT (SELECT count(*) FROM buyers) AS buyers,
+                (SELECT count(*) FROM changed) AS changed, (SELECT count(*) FROM sold) AS sold,
                 (SELECT count(*) FROM cancelled) AS cancelled,
                 (SELECT count(*) FROM counted) + (SELECT count(*) FROM uncounted) AS figures,
                 (SELECT count(*) FROM totalled) AS totals
      )
      SELECT CASE
-         WHEN (changed, sold, cancelled, totals, pg_current_xact_id()::text::bigint)
-             = (?, ?, ?, 1, ?) THEN changed
+         WHEN (buyers, changed, sold, cancelled, totals, pg_current_xact_id()::text::bigint)
+             = (?, ?, ?, ?, 1, ?) THEN changed
          ELSE ('selling changed other rows than were decided on: ' || done)::bigint
      END
      FROM done"
@@ -101,7 +112,12 @@ impl Writes {
         transaction_id: i64,
     ) -> Result<Self, StoreError> {
         let seats: Result<_, _> = sales.iter().map(|sale| column(sale.seats)).collect();
+        let mut buyers: Vec<_> = sales.iter().map(|sale| sale.user_id.get()).collect();
+        buyers.sort_unstable();
+        buyers.dedup();
         Ok(Self(WriteAll {
+            rows_buyers: buyers.len() as i64,
+            buyers,
             event_ids: changes.keys().map(|event_id| event_id.get()).collect(),
             event_seats: changes.values().map(|change| change.seats).collect(),
             event_bookings: changes.values().map(|change| change.bookings).collect(),

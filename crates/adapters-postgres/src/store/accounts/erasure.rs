@@ -1,0 +1,89 @@
+//! Erasing users, and what is left to be done about their bookings.
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use domain::model::{BookingId, UserId};
+use domain::ports::{AccountError, StoreError};
+use futures::FutureExt;
+
+use crate::Database;
+use crate::error::{before_commit, stored};
+use crate::prepared::prepared;
+
+use super::passwords::EndTokens;
+use super::{EndSessions, lock_out};
+
+prepared!(
+    /// Leaves the id. The address that takes the place of theirs has a capital
+    /// letter, which no registered one has, so it is in nobody's way; read, it is
+    /// lower-cased and is `Email::of_erased`.
+    Erase { user_id: i64 as BigInt } -> (BigInt,),
+    "UPDATE users
+     SET email = 'User-' || id || '@erased.invalid', name = NULL, password_hash = NULL,
+         suspended_at = NULL, erased_at = clock_timestamp()
+     WHERE id = ?"
+);
+
+prepared!(
+    /// Until [`BookingsOfErased`] finds nothing more.
+    AwaitCancellations { user_id: i64 as BigInt } -> (BigInt,),
+    "INSERT INTO erasures_pending (user_id) VALUES (?)"
+);
+
+prepared!(
+    /// Walks `bookings_of_user` for each user whose erasure is pending. If nothing
+    /// is left of any of them, that is done: erasing waited for the bookings that
+    /// were under way, none comes after it, and both parts see one state. A user
+    /// who is being erased this very moment is not in it and stays pending.
+    BookingsOfErased { rows_max: i64 as BigInt } -> (BigInt,),
+    "WITH found AS MATERIALIZED (
+         SELECT b.id FROM erasures_pending p
+         JOIN bookings b ON b.user_id = p.user_id AND b.status = 'CONFIRMED'
+         JOIN events e ON e.id = b.event_id AND e.deleted_at IS NULL
+             AND e.start_at > statement_timestamp()
+         LIMIT ?
+     ), done AS (
+         DELETE FROM erasures_pending WHERE NOT EXISTS (SELECT FROM found)
+     )
+     SELECT id FROM found"
+);
+
+pub(super) async fn erase(database: &Database, user_id: UserId) -> Result<(), AccountError> {
+    database
+        .transaction(move |connection| {
+            async move {
+                lock_out(connection, user_id).await?;
+                let erased = erase_locked(connection, user_id.get()).await;
+                Ok(erased.map_err(before_commit)?)
+            }
+            .boxed()
+        })
+        .await
+}
+
+async fn erase_locked(connection: &mut AsyncPgConnection, user_id: i64) -> QueryResult<()> {
+    Erase { user_id }.execute(connection).await?;
+    AwaitCancellations { user_id }.execute(connection).await?;
+    let keep = None;
+    EndSessions { user_id, keep }.execute(connection).await?;
+    EndTokens { user_id }.execute(connection).await?;
+    Ok(())
+}
+
+pub(super) async fn bookings_of_erased(
+    database: &Database,
+    bookings_max: usize,
+) -> Result<Vec<BookingId>, StoreError> {
+    if bookings_max == 0 {
+        return Ok(Vec::new());
+    }
+    let query = BookingsOfErased {
+        rows_max: bookings_max as i64,
+    };
+    let found: Vec<(i64,)> = database
+        .write(move |connection| async move { query.load(connection).await }.boxed())
+        .await?;
+    let bookings = found.into_iter().map(|(id,)| BookingId::try_new(id));
+    bookings.collect::<Result<_, _>>().map_err(stored)
+}
