@@ -41,7 +41,7 @@ BEGIN
     SELECT id FROM users WHERE erased_at IS NOT NULL;
 END;
 
--- A session that has ended has no row.
+-- Ending a session puts 0 in the place of both its ends; it is forgotten later.
 CREATE TABLE sessions (
     -- AUTOINCREMENT: the name of a session that has ended is never given out again.
     id            INTEGER PRIMARY KEY AUTOINCREMENT,

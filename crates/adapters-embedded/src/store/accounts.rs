@@ -1,5 +1,5 @@
-//! Accounts in SQLite. Sessions of users who may not log in have no rows:
-//! whatever ends them does so in the transaction that says so.
+//! Accounts in SQLite. What ends a user's sessions does so in the transaction
+//! that says so.
 
 pub(super) mod erasing;
 

@@ -1,5 +1,6 @@
-//! Sessions in SQLite. One that has ended has no row; secrets that were
-//! exchanged have rows of their own, which outlast it.
+//! Sessions in SQLite. One that was ended is one whose time has long been over: 0
+//! is in the place of its ends. Secrets that were exchanged have rows of their own,
+//! which outlast their session's.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -47,10 +48,10 @@ prepared!(
 
 prepared!(
     /// Ends all that a user has beyond a hundred, those first that were refreshed
-    /// longest ago. Those that ended by themselves do not count. Walks
+    /// longest ago. Those that have ended do not count. Walks
     /// `sessions_of_user`.
     EndSurplus { user_id: i64 as BigInt, now: i64 as BigInt } -> (BigInt,),
-    "DELETE FROM sessions WHERE id IN (
+    "UPDATE sessions SET access_until = 0, refresh_until = 0 WHERE id IN (
          SELECT id FROM sessions WHERE user_id = ? AND refresh_until > ?
          ORDER BY refreshed_at DESC, id DESC LIMIT -1 OFFSET 100
      )"
@@ -114,13 +115,14 @@ prepared!(
 prepared!(
     /// By primary key.
     EndSession { session_id: i64 as BigInt } -> (BigInt,),
-    "DELETE FROM sessions WHERE id = ?"
+    "UPDATE sessions SET access_until = 0, refresh_until = 0 WHERE id = ?"
 );
 
 prepared!(
-    /// All of a user but one.
+    /// All of a user but one; those that were ended before are left alone.
     EndSessions { user_id: i64 as BigInt, keep: i64 as BigInt } -> (BigInt,),
-    "DELETE FROM sessions WHERE user_id = ? AND id <> ?"
+    "UPDATE sessions SET access_until = 0, refresh_until = 0
+     WHERE user_id = ? AND id <> ? AND refresh_until > 0"
 );
 
 prepared!(

@@ -10,7 +10,7 @@ use crate::error::{before_commit, stored};
 use crate::prepared::prepared;
 use crate::store::count;
 
-use super::{drop_password_token, end_sessions};
+use super::drop_password_token;
 
 prepared!(
     /// Leaves of the person what bookings refer to.
@@ -19,6 +19,12 @@ prepared!(
     "UPDATE users
      SET email = ?, name = NULL, password_hash = NULL, suspended_at = NULL, erased_at = ?
      WHERE id = ? AND erased_at IS NULL"
+);
+
+prepared!(
+    /// There is nothing that they could be kept for.
+    DropSessions { user_id: i64 as BigInt } -> (BigInt,),
+    "DELETE FROM sessions WHERE user_id = ?"
 );
 
 prepared!(
@@ -57,9 +63,10 @@ pub(super) fn erase(
     if erase.execute(connection).map_err(before_commit)? == 0 {
         return Err(AccountError::UserNotFound(user_id));
     }
-    end_sessions(connection, user_id, None)?;
     drop_password_token(connection, user_id)?;
     let user_id = user_id.get();
+    let dropped = DropSessions { user_id }.execute(connection);
+    dropped.map_err(before_commit)?;
     let queued = QueueErasure { user_id }.execute(connection);
     queued.map_err(before_commit)?;
     Ok(())
