@@ -312,6 +312,24 @@ fn what_was_inserted_by_hand_without_figures_is_sold_and_cancelled() {
 }
 
 #[test]
+fn cancelling_what_was_never_counted_leaves_the_total_the_sum_of_the_figures() {
+    let shop = Shop::in_memory();
+    shop.by_hand(
+        "INSERT INTO events (name, start_at, capacity, seats_available)
+         VALUES ('Play', 4000000000000000, 100, 100);
+         UPDATE events SET seats_available = 990 WHERE id = 1;
+         INSERT INTO bookings (id, user_id, event_id, seats) VALUES (5, 1, 1, 10);",
+    );
+    for answer in shop.together((0..5).map(|_| book(1, 2, 1))) {
+        booked(&answer);
+    }
+    assert_eq!(returned(&shop.together([cancel(5)])[0]), Some(10));
+    let seen = shop.look();
+    assert_eq!((seen.seats_available, seen.figure), (1_000, 0));
+    assert_eq!(seen.total, 5, "the other event's bookings");
+}
+
+#[test]
 fn an_id_is_never_given_out_twice() {
     let shop = Shop::in_memory();
     let first = shop.together([book(1, 1, 1), book(1, 1, 1)]);
