@@ -1,8 +1,10 @@
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Mutex;
 
+use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
 use domain::model::{EventId, IdempotencyKey, SeatCount, UserId};
@@ -15,7 +17,7 @@ use crate::database::migrated;
 use crate::database::tests::keep_busy;
 use crate::error::before_commit;
 use crate::prepared::{exactly_one, prepared};
-use crate::session::Recipe;
+use crate::session::{Recipe, Session};
 use crate::{SqliteBookingRecords, SqliteLocation, SqliteSettings, SqliteUserStore};
 
 prepared!(
@@ -420,37 +422,62 @@ fn what_was_accepted_is_done_although_nobody_waits_and_the_store_is_dropped() {
     assert_eq!((seen.confirmed, seen.version), (600, 2));
 }
 
-#[test]
-fn a_panic_in_a_batch_undoes_it_and_fails_only_the_command_that_panics_alone() {
+fn migrated_shop() -> Session {
     let mut session = migrated(Path::new("memory"), Recipe::memory()).expect("migrated");
     session.connection().batch_execute(SHOP).expect("made");
+    session
+}
+
+/// Runs commands in one batch of `sell` on this session.
+fn run_batch<const N: usize>(
+    session: &mut Session,
+    commands: [SaleCommand; N],
+    sell: impl Fn(&mut SqliteConnection, &[&SaleCommand]) -> Result<Vec<Answer>, batch::Ending>,
+) -> Vec<Answer> {
     let slots = std::sync::Arc::new(Mutex::new(Vec::new()));
     let kept = slots.clone();
     let counter = GroupCommit::new(Limits::default(), move |slot| {
         kept.lock().expect("not poisoned").push(slot);
     });
-    let commands = [book(1, 1, 1), book(1, 1, 13), book(1, 1, 2)];
-    let waiting: Vec<_> = commands
-        .clone()
-        .map(|command| counter.submit((), command, None).expect("room"))
-        .into();
+    let waiting = commands.map(|command| counter.submit((), command, None).expect("room"));
     let slot = slots.lock().expect("not poisoned").pop().expect("started");
     let batch = slot.take().expect("something to do");
-    batch::run(&mut session, batch, |connection, batch| {
+    batch::run(session, batch, sell);
+    block_on(join_all(waiting))
+        .into_iter()
+        .map(|answer| answer.expect("answered"))
+        .collect()
+}
+
+#[test]
+fn a_panic_in_a_batch_undoes_it_and_fails_only_the_command_that_panics_alone() {
+    let mut session = migrated_shop();
+    let commands = [book(1, 1, 1), book(1, 1, 13), book(1, 1, 2)];
+    let answers = run_batch(&mut session, commands.clone(), |connection, batch| {
         let answers = batch::sell(connection, batch)?;
         assert!(!batch.contains(&&commands[1]), "on purpose");
         Ok(answers)
     });
-    let answers: Vec<Answer> = block_on(join_all(waiting))
-        .into_iter()
-        .map(|answer| answer.expect("answered"))
-        .collect();
     booked(&answers[0]);
     assert!(has_failed(&answers[1]), "{:?}", answers[1]);
     booked(&answers[2]);
     let (_, seats_available, figure, confirmed, _): (i64, i64, i64, i64, i64) =
         exactly_one(session.connection(), Look {}).expect("looked");
     assert_eq!((seats_available, figure, confirmed), (997, 2, 2));
+}
+
+#[test]
+fn a_transaction_that_was_left_open_fails_no_command() {
+    let mut session = migrated_shop();
+    // What a rollback that failed would leave behind, a panic outside of `sell` does.
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        session.write(|_| -> Result<(), StoreError> { panic!("on purpose") })
+    }));
+    assert!(panicked.is_err());
+    let answers = run_batch(&mut session, [book(1, 1, 1), book(1, 1, 2)], batch::sell);
+    for answer in &answers {
+        booked(answer);
+    }
 }
 
 #[test]
