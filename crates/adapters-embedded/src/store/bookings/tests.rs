@@ -1,12 +1,13 @@
 use std::collections::HashSet;
 use std::pin::Pin;
+use std::sync::LazyLock;
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
 use domain::model::{EventId, IdempotencyKey, SeatCount, UserId};
 use domain::ports::BookingRecords;
-use futures::executor::block_on;
 use futures::future::{join_all, poll_immediate};
+use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 use crate::database::tests::keep_busy;
@@ -43,6 +44,16 @@ struct Seen {
     figure: i64,
     confirmed: i64,
     total: i64,
+}
+
+/// On a runtime that outlives every future here: whoever waits has a timer in it.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+        let mut builder = Builder::new_multi_thread();
+        let builder = builder.worker_threads(1).enable_time();
+        builder.build().expect("a runtime can be built")
+    });
+    RUNTIME.block_on(future)
 }
 
 struct Shop {

@@ -4,14 +4,23 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
-use diesel::SqliteConnection;
+use diesel::{Connection, SqliteConnection};
+use domain::model::{Email, NewUser};
 use domain::ports::UserStore;
 
 use super::*;
 use crate::SqliteUserStore;
 use crate::database::migrated;
 use crate::session::{Recipe, Session};
+
+fn somebody(n: u8) -> NewUser {
+    NewUser {
+        email: Email::parse(&format!("new{n}@x.in")).expect("an address"),
+        name: None,
+    }
+}
 
 #[test]
 fn one_broken_row_fails_only_the_commands_that_speak_of_it() {
@@ -85,10 +94,6 @@ fn a_full_queue_is_busy_at_once_and_other_writes_have_their_own() {
     });
     shop.by_hand(SHOP);
     let users = SqliteUserStore::new(shop.database.clone());
-    let somebody = |n: u8| domain::model::NewUser {
-        email: domain::model::Email::parse(&format!("new{n}@x.in")).expect("an address"),
-        name: None,
-    };
     let release = keep_busy(&shop.database);
     let waiting = shop.submit([book(1, 1, 1), book(2, 1, 1), cancel(99)]);
     let refused = block_on(shop.store.book(command(3, 1, 1)));
@@ -195,4 +200,50 @@ fn a_transaction_that_was_left_open_fails_no_command() {
     for answer in &answers {
         booked(answer);
     }
+}
+
+/// Each of the writes in front of a booking waits in vain for the lock, one after
+/// the other.
+#[test]
+fn a_writer_outside_makes_a_booking_busy_however_much_waits_in_front_of_it() {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let folder = tempfile::tempdir().expect("a folder");
+    let shop = Shop::open(&SqliteSettings {
+        busy_timeout: PATIENCE,
+        ..SqliteSettings::new(SqliteLocation::File(folder.path().join("shop.db")))
+    });
+    shop.by_hand(SHOP);
+    let path = shop.database.path().and_then(Path::to_str).expect("a file");
+    let mut prompt = SqliteConnection::establish(path).expect("a prompt");
+    prompt
+        .batch_execute("BEGIN IMMEDIATE")
+        .expect("it is writing");
+    let users = SqliteUserStore::new(shop.database.clone());
+    for n in 0..10 {
+        let registering = block_on(poll_immediate(users.register(somebody(n))));
+        assert!(registering.is_none(), "it waits");
+    }
+    let asked = Instant::now();
+    let answer = block_on(shop.store.book(command(1, 1, 1)));
+    assert!(
+        matches!(answer, Err(BookError::Store(StoreError::Busy(_)))),
+        "{answer:?}"
+    );
+    let waited = asked.elapsed();
+    assert!((PATIENCE..3 * PATIENCE).contains(&waited), "{waited:?}");
+    prompt.batch_execute("COMMIT").expect("it is done");
+    // Behind all that waits.
+    shop.by_hand("UPDATE users SET name = 'A'");
+    assert_eq!(shop.look().confirmed, 0, "it never ran");
+    booked(&block_on(shop.store.run(book(1, 1, 1))));
+}
+
+#[test]
+fn a_booking_waits_for_its_turn_where_nothing_waits_for_a_writer_outside() {
+    let shop = Shop::open(&SqliteSettings {
+        busy_timeout: Duration::ZERO,
+        ..SqliteSettings::new(SqliteLocation::Memory)
+    });
+    shop.by_hand(SHOP);
+    booked(&shop.together([book(1, 1, 1)])[0]);
 }
