@@ -1,0 +1,151 @@
+//! A shop for the promises of batches: a database whose ids are known, commands,
+//! and ways to hold them up. What is promised stands beside this.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters_postgres::{PgBookingStore, PgEventStore, PgSettings};
+use domain::model::{
+    BookSeats, Booked, BookingId, Cancelled, EventId, IdempotencyKey, SeatCount, UserId,
+};
+use domain::ports::{BookError, BookingStore};
+use futures::future::join_all;
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
+
+use crate::support;
+
+/// A database with users and events of which the ids are known: 1 and up.
+pub(super) struct Shop {
+    name: String,
+    pub(super) store: Arc<PgBookingStore>,
+    pub(super) events: Arc<PgEventStore>,
+    pub(super) sql: Client,
+}
+
+pub(super) const USERS: i64 = 20;
+
+impl Shop {
+    pub(super) async fn open(events: i64, seats: i64) -> Self {
+        Self::open_with(events, seats, |_| {}).await
+    }
+
+    pub(super) async fn open_with(
+        events: i64,
+        seats: i64,
+        adjust: impl FnOnce(&mut PgSettings),
+    ) -> Self {
+        let name = support::unique_name();
+        let keep_keys = Duration::from_secs(24 * 60 * 60);
+        drop(support::database(&name, keep_keys).await);
+        let mut settings = support::settings(&name, keep_keys);
+        adjust(&mut settings);
+        let database = support::connect(&settings).await;
+        let sql = support::session(Some(&name)).await;
+        sql.batch_execute(&format!(
+            "INSERT INTO users (email) SELECT 'u' || n || '@example.com'
+                 FROM generate_series(1, {USERS}) n;
+             INSERT INTO events (name, start_at, capacity, seats_available)
+                 SELECT 'E', '2099-01-01', {seats}, {seats} FROM generate_series(1, {events}) n;
+             INSERT INTO event_sales (event_id) SELECT id FROM events"
+        ))
+        .await
+        .expect("a shop");
+        Self {
+            name,
+            store: Arc::new(PgBookingStore::new(database.clone())),
+            events: Arc::new(PgEventStore::new(database)),
+            sql,
+        }
+    }
+
+    pub(super) async fn close(self) {
+        let Self { name, store, .. } = self;
+        store.drain().await;
+        support::run(None, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    }
+
+    pub(super) fn book(&self, command: BookSeats) -> JoinHandle<Result<Booked, BookError>> {
+        let store = self.store.clone();
+        tokio::spawn(async move { store.book(command).await })
+    }
+
+    pub(super) fn cancel(&self, id: i64) -> JoinHandle<Cancelled> {
+        let (store, id) = (
+            self.store.clone(),
+            BookingId::try_new(id).expect("positive"),
+        );
+        tokio::spawn(async move { store.cancel(id).await.expect("cancelled") })
+    }
+
+    pub(super) async fn number(&self, query: &str) -> i64 {
+        let row = self.sql.query_one(query, &[]).await.expect("one row");
+        row.get(0)
+    }
+
+    /// A session that has the event's row locked until it is dropped or ended.
+    pub(super) async fn hold(&self, event_id: i64) -> Client {
+        let holder = support::session(Some(&self.name)).await;
+        let lock = format!("BEGIN; SELECT FROM events WHERE id = {event_id} FOR UPDATE");
+        holder.batch_execute(&lock).await.expect("locked");
+        holder
+    }
+
+    /// Returns when that many sessions wait for a lock.
+    pub(super) async fn until_waiting(&self, sessions: i64) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while self.number(waiting).await < sessions {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Returns when that many commands wait for their transaction.
+    pub(super) async fn until_queued(&self, commands: usize) {
+        while self.store.load().waiting < commands {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(super) async fn assert_sums_agree(&self) {
+        let wrong = "SELECT count(*) FROM events e WHERE capacity - seats_available <>
+            (SELECT coalesce(sum(seats), 0) FROM bookings
+             WHERE event_id = e.id AND status = 'CONFIRMED')";
+        assert_eq!(self.number(wrong).await, 0, "seats do not add up");
+        let figures = "SELECT (SELECT count(*) FROM bookings WHERE status = 'CONFIRMED')
+            - (SELECT sum(confirmed_bookings) FROM event_sales)::bigint";
+        assert_eq!(self.number(figures).await, 0, "figures of events");
+        let total = "SELECT (SELECT count(*) FROM bookings WHERE status = 'CONFIRMED')
+            - (SELECT sum(confirmed_bookings) FROM booking_totals)::bigint";
+        assert_eq!(self.number(total).await, 0, "figures of all events");
+    }
+}
+
+pub(super) fn event(id: i64) -> EventId {
+    EventId::try_new(id).expect("positive")
+}
+
+pub(super) fn command(user: i64, event_id: i64) -> BookSeats {
+    BookSeats {
+        user_id: UserId::try_new(user).expect("positive"),
+        event_id: event(event_id),
+        seats: SeatCount::ONE,
+        idempotency_key: None,
+    }
+}
+
+pub(super) fn keyed(user: i64, event_id: i64, key: &str) -> BookSeats {
+    BookSeats {
+        idempotency_key: Some(IdempotencyKey::parse(key).expect("a key")),
+        ..command(user, event_id)
+    }
+}
+
+pub(super) async fn all<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
+    let ended = join_all(tasks.into_iter().map(IntoFuture::into_future)).await;
+    ended
+        .into_iter()
+        .map(|task| task.expect("no panic"))
+        .collect()
+}

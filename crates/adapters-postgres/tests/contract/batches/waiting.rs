@@ -1,0 +1,70 @@
+//! What becomes of commands that wait, and of those who wait for them.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use adapters_postgres::Limits;
+use domain::ports::{BookError, BookingStore, StoreError};
+use tokio::task::JoinHandle;
+
+use super::shop::{Shop, all, command};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_refuses_at_once_and_the_rest_is_served() {
+    let three = NonZeroUsize::new(3).expect("not zero");
+    let shop = Shop::open_with(1, 50, |settings| {
+        settings.batches = Limits {
+            waiting_per_key_max: three,
+            ..settings.batches
+        };
+    })
+    .await;
+    let holder = shop.hold(1).await;
+    let first = shop.book(command(1, 1));
+    shop.until_waiting(1).await;
+    let waiting: Vec<_> = (0..3).map(|_| shop.book(command(1, 1))).collect();
+    shop.until_queued(3).await;
+    let refused = shop.store.book(command(1, 1)).await;
+    let busy = matches!(refused, Err(BookError::Store(StoreError::Busy(_))));
+    assert!(busy, "{refused:?}");
+    holder.batch_execute("COMMIT").await.expect("let go");
+    assert!(first.await.expect("no panic").is_ok());
+    assert!(all(waiting).await.iter().all(Result::is_ok));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_waits_too_long_never_runs() {
+    let shop = Shop::open_with(1, 50, |settings| {
+        settings.acquire_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let holder = shop.hold(1).await;
+    let first = shop.book(command(1, 1));
+    shop.until_waiting(1).await;
+    let late = shop.store.book(command(2, 1)).await;
+    let busy = matches!(late, Err(BookError::Store(StoreError::Busy(_))));
+    assert!(busy, "{late:?}");
+    holder.batch_execute("COMMIT").await.expect("let go");
+    assert!(first.await.expect("no panic").is_ok());
+    shop.store.drain().await;
+    assert_eq!(shop.number("SELECT count(*) FROM bookings").await, 1);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_whose_callers_went_away_run_all_the_same() {
+    let shop = Shop::open(1, 50).await;
+    let holder = shop.hold(1).await;
+    let first = shop.book(command(1, 1));
+    shop.until_waiting(1).await;
+    let left: Vec<_> = (0..10).map(|_| shop.book(command(1, 1))).collect();
+    shop.until_queued(10).await;
+    left.iter().for_each(JoinHandle::abort);
+    first.abort();
+    holder.batch_execute("COMMIT").await.expect("let go");
+    shop.store.drain().await;
+    assert_eq!(shop.number("SELECT count(*) FROM bookings").await, 11);
+    shop.assert_sums_agree().await;
+    shop.close().await;
+}
