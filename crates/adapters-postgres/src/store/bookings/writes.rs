@@ -1,6 +1,6 @@
 //! Writing what was decided, in one statement that travels with COMMIT.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, Timestamptz};
@@ -25,8 +25,7 @@ prepared!(
     /// error's.
     ///
     /// An event that somebody inserted by hand has no row of figures before its
-    /// first booking, and a booking inserted by hand was never counted. The
-    /// session's slot of the totals comes last.
+    /// first booking. The session's slot of the totals comes last.
     WriteAll {
         event_ids: Vec<i64> as Array<BigInt>,
         event_seats: Vec<i64> as Array<BigInt>,
@@ -69,7 +68,7 @@ prepared!(
          RETURNING 1
      ), uncounted AS (
          UPDATE event_sales sales
-         SET confirmed_bookings = greatest(confirmed_bookings + change.bookings, 0)
+         SET confirmed_bookings = confirmed_bookings + change.bookings
          FROM change WHERE change.bookings < 0 AND sales.event_id = change.event_id
          RETURNING 1
      ), totalled AS (
@@ -98,20 +97,28 @@ impl Writes {
         sales: &[Sale],
         cancelled: &[BookingId],
         changes: &BTreeMap<EventId, Change>,
+        figures: &HashMap<EventId, i64>,
         transaction_id: i64,
     ) -> Result<Self, StoreError> {
+        // A booking inserted by hand was never counted: if it is cancelled the
+        // figure stays where it is rather than fall below 0, and so does the total.
+        let counted = |(event_id, change): (&EventId, &Change)| match figures.get(event_id) {
+            Some(figure) => change.bookings.max(-figure),
+            None => change.bookings,
+        };
+        let event_bookings: Vec<i64> = changes.iter().map(counted).collect();
         let seats: Result<_, _> = sales.iter().map(|sale| column(sale.seats)).collect();
         Ok(Self(WriteAll {
             event_ids: changes.keys().map(|event_id| event_id.get()).collect(),
             event_seats: changes.values().map(|change| change.seats).collect(),
-            event_bookings: changes.values().map(|change| change.bookings).collect(),
+            total: event_bookings.iter().sum(),
+            event_bookings,
             ids: sales.iter().map(|sale| sale.booking_id.get()).collect(),
             user_ids: sales.iter().map(|sale| sale.user_id.get()).collect(),
             sale_event_ids: sales.iter().map(|sale| sale.event_id.get()).collect(),
             seats: seats?,
             created_at: sales.iter().map(|sale| sale.created_at).collect(),
             cancelled: cancelled.iter().map(|id| id.get()).collect(),
-            total: changes.values().map(|change| change.bookings).sum(),
             rows_changed: changes.len() as i64,
             rows_sold: sales.len() as i64,
             rows_cancelled: cancelled.len() as i64,
