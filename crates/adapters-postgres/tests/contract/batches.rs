@@ -3,6 +3,7 @@
 
 mod faults;
 mod keys;
+mod pipeline;
 mod sharing;
 mod shop;
 mod waiting;

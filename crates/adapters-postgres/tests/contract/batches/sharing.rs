@@ -165,3 +165,33 @@ async fn events_that_do_not_exist_wait_for_nobody() {
     assert!(first.await.expect("no panic").is_ok());
     shop.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelling_what_was_never_counted_leaves_the_total_the_sum_of_the_figures() {
+    let shop = Shop::open(2, 10).await;
+    shop.sql
+        .batch_execute(
+            "UPDATE events SET seats_available = 9 WHERE id = 1;
+             INSERT INTO bookings (id, user_id, event_id, seats) VALUES (1000, 1, 1, 1)",
+        )
+        .await
+        .expect("inserted by hand");
+    let booked = (0..5).map(|_| shop.book(command(1, 2)));
+    assert!(
+        all(booked.collect::<Vec<_>>())
+            .await
+            .iter()
+            .all(Result::is_ok)
+    );
+    let cancelled = shop.cancel(1000).await.expect("no panic");
+    assert_eq!(cancelled.seats_returned, Some(SeatCount::ONE));
+    shop.assert_sums_agree().await;
+    // Of those that were counted each one counts.
+    let ids = "SELECT min(id) FROM bookings WHERE status = 'CONFIRMED'";
+    for _ in 0..5 {
+        let counted = shop.number(ids).await;
+        shop.cancel(counted).await.expect("no panic");
+        shop.assert_sums_agree().await;
+    }
+    shop.close().await;
+}

@@ -11,6 +11,7 @@ use domain::model::{
 };
 use domain::ports::{BookError, BookingStore};
 use futures::future::join_all;
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
@@ -26,6 +27,8 @@ pub(super) struct Shop {
 
 pub(super) const USERS: i64 = 20;
 
+const KEEP_KEYS: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Shop {
     pub(super) async fn open(events: i64, seats: i64) -> Self {
         Self::open_with(events, seats, |_| {}).await
@@ -37,9 +40,8 @@ impl Shop {
         adjust: impl FnOnce(&mut PgSettings),
     ) -> Self {
         let name = support::unique_name();
-        let keep_keys = Duration::from_secs(24 * 60 * 60);
-        drop(support::database(&name, keep_keys).await);
-        let mut settings = support::settings(&name, keep_keys);
+        drop(support::database(&name, KEEP_KEYS).await);
+        let mut settings = support::settings(&name, KEEP_KEYS);
         adjust(&mut settings);
         let database = support::connect(&settings).await;
         let sql = support::session(Some(&name)).await;
@@ -86,8 +88,25 @@ impl Shop {
 
     /// A session that has the event's row locked until it is dropped or ended.
     pub(super) async fn hold(&self, event_id: i64) -> Client {
+        self.hold_rows(&format!("events WHERE id = {event_id}"))
+            .await
+    }
+
+    /// As [`hold`](Self::hold), for the slots of the total.
+    pub(super) async fn hold_totals(&self) -> Client {
+        self.hold_rows("booking_totals").await
+    }
+
+    /// Another store in this database, whose batches run on that runtime.
+    pub(super) async fn store_on(&self, runtime: &Runtime) -> PgBookingStore {
+        let settings = support::settings(&self.name, KEEP_KEYS);
+        let connecting = runtime.spawn(async move { support::connect(&settings).await });
+        PgBookingStore::new(connecting.await.expect("no panic"))
+    }
+
+    async fn hold_rows(&self, rows: &str) -> Client {
         let holder = support::session(Some(&self.name)).await;
-        let lock = format!("BEGIN; SELECT FROM events WHERE id = {event_id} FOR UPDATE");
+        let lock = format!("BEGIN; SELECT FROM {rows} FOR UPDATE");
         holder.batch_execute(&lock).await.expect("locked");
         holder
     }

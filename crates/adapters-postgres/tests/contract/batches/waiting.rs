@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use adapters_postgres::Limits;
 use domain::ports::{BookError, BookingStore, StoreError};
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use super::shop::{Shop, all, command};
@@ -66,5 +67,22 @@ async fn commands_whose_callers_went_away_run_all_the_same() {
     shop.store.drain().await;
     assert_eq!(shop.number("SELECT count(*) FROM bookings").await, 11);
     shop.assert_sums_agree().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_knows_what_became_of_a_batch_that_was_lost() {
+    let shop = Shop::open(1, 50).await;
+    let doomed = Runtime::new().expect("a runtime");
+    let store = shop.store_on(&doomed).await;
+    let holder = shop.hold(1).await;
+    let lost = tokio::spawn(async move { store.book(command(1, 1)).await });
+    shop.until_waiting(1).await;
+    // Drops the batch where it is, as a panic would.
+    doomed.shutdown_background();
+    let lost = lost.await.expect("no panic");
+    let unknown = matches!(lost, Err(BookError::Store(StoreError::OutcomeUnknown(_))));
+    assert!(unknown, "{lost:?}");
+    drop(holder);
     shop.close().await;
 }
