@@ -1,7 +1,8 @@
 //! What fails with a fault, and what does not although it shares a batch with one.
 
-use domain::model::BookingId;
+use domain::model::{BookingId, Cancelled};
 use domain::ports::{BookError, BookingStore, CancelError, StoreError};
+use tokio::task::JoinHandle;
 
 use super::shop::{Shop, all, command, keyed};
 
@@ -39,22 +40,123 @@ async fn a_command_that_cannot_be_served_fails_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_writes_other_rows_than_were_decided_on_writes_none() {
     let shop = Shop::open(1, 10).await;
+    let first = shop.store.book(command(1, 1)).await.expect("free");
     shop.sql
         .batch_execute(
             "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS
-                 $$ BEGIN RETURN NULL; END $$;
-             CREATE TRIGGER swallow BEFORE INSERT ON bookings
-             FOR EACH ROW WHEN (NEW.user_id = 2) EXECUTE FUNCTION swallow()",
+                 $$ BEGIN RETURN NULL; END $$",
         )
         .await
         .expect("a trap");
-    let swallowed = shop.store.book(keyed(2, 1, "k")).await;
-    let failed = matches!(swallowed, Err(BookError::Store(StoreError::Failed(_))));
-    assert!(failed, "{swallowed:?}");
+    // What is swallowed, and whether a sale and a cancellation need it.
+    for (change, table, sells, cancels) in [
+        ("INSERT", "bookings", true, false),
+        ("UPDATE", "bookings", false, true),
+        ("UPDATE", "events", true, true),
+        ("UPDATE", "booking_totals", true, true),
+    ] {
+        shop.sql
+            .batch_execute(&format!(
+                "CREATE TRIGGER swallow BEFORE {change} ON {table}
+                 FOR EACH ROW EXECUTE FUNCTION swallow()"
+            ))
+            .await
+            .expect("set");
+        if sells {
+            let sold = shop.store.book(keyed(2, 1, "k")).await;
+            let failed = matches!(sold, Err(BookError::Store(StoreError::Failed(_))));
+            assert!(failed, "{change} {table}: {sold:?}");
+        }
+        if cancels {
+            let cancelled = shop.store.cancel(first.booking_id).await;
+            let failed = matches!(cancelled, Err(CancelError::Store(StoreError::Failed(_))));
+            assert!(failed, "{change} {table}: {cancelled:?}");
+        }
+        shop.sql
+            .batch_execute(&format!("DROP TRIGGER swallow ON {table}"))
+            .await
+            .expect("cleared");
+        shop.assert_sums_agree().await;
+    }
     let keys = "SELECT count(*) FROM idempotency_keys";
     assert_eq!(shop.number(keys).await, 0);
-    let other = shop.store.book(command(1, 1)).await;
-    assert!(other.is_ok(), "{other:?}");
-    shop.assert_sums_agree().await;
+    let confirmed = "SELECT count(*) FROM bookings WHERE status = 'CONFIRMED'";
+    assert_eq!(shop.number(confirmed).await, 1);
+    let sold = shop.store.book(keyed(2, 1, "k")).await;
+    assert!(sold.is_ok(), "{sold:?}");
     shop.close().await;
+}
+
+/// The seats of a booking inserted by hand were never taken. Alone it cannot be
+/// cancelled, and they must not be sold in the same batch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seats_that_were_never_taken_are_not_sold() {
+    let shop = Shop::open(1, 10).await;
+    insert_by_hand(&shop).await;
+    let holder = shop.hold(1).await;
+    let first = shop.book(command(1, 1));
+    shop.until_waiting(1).await;
+    let cancelled = cancel_by_hand(&shop);
+    shop.until_queued(1).await;
+    let booked: Vec<_> = (0..12).map(|_| shop.book(command(2, 1))).collect();
+    shop.until_queued(13).await;
+    holder.batch_execute("COMMIT").await.expect("let go");
+    assert!(first.await.expect("no panic").is_ok());
+    assert_defect(cancelled.await.expect("no panic"));
+    let sold = all(booked).await;
+    assert_eq!(sold.iter().filter(|answer| answer.is_ok()).count(), 9);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_that_are_tried_one_by_one_wait_for_their_event_again() {
+    let shop = Shop::open(1, 10).await;
+    insert_by_hand(&shop).await;
+    let holder = shop.hold(1).await;
+    let first = shop.book(command(1, 1));
+    shop.until_waiting(1).await;
+    let cancelled = cancel_by_hand(&shop);
+    shop.until_queued(1).await;
+    let booked = shop.book(command(2, 1));
+    shop.until_queued(2).await;
+    // Somebody else gets the event before the batch of two, and again after it
+    // has failed.
+    let before = shop.hold_next(1);
+    shop.until_waiting(2).await;
+    holder.batch_execute("COMMIT").await.expect("let go");
+    assert!(first.await.expect("no panic").is_ok());
+    let before = before.await.expect("no panic");
+    shop.until_waiting(1).await;
+    let after = shop.hold_next(1);
+    shop.until_waiting(2).await;
+    before.batch_execute("COMMIT").await.expect("let go");
+    let after = after.await.expect("no panic");
+    shop.until_waiting(1).await;
+    after.batch_execute("COMMIT").await.expect("let go");
+    assert_defect(cancelled.await.expect("no panic"));
+    let booked = booked.await.expect("no panic");
+    assert!(booked.is_ok(), "{booked:?}");
+    shop.close().await;
+}
+
+/// A booking whose seats were never taken.
+const BY_HAND: i64 = 1000;
+
+async fn insert_by_hand(shop: &Shop) {
+    let insert =
+        format!("INSERT INTO bookings (id, user_id, event_id, seats) VALUES ({BY_HAND}, 1, 1, 5)");
+    shop.sql.batch_execute(&insert).await.expect("inserted");
+}
+
+fn cancel_by_hand(shop: &Shop) -> JoinHandle<Result<Cancelled, CancelError>> {
+    let store = shop.store.clone();
+    tokio::spawn(async move {
+        let booking_id = BookingId::try_new(BY_HAND).expect("positive");
+        store.cancel(booking_id).await
+    })
+}
+
+fn assert_defect(answer: Result<Cancelled, CancelError>) {
+    let defect = matches!(answer, Err(CancelError::Store(StoreError::Failed(_))));
+    assert!(defect, "{answer:?}");
 }

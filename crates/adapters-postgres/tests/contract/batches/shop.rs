@@ -88,13 +88,18 @@ impl Shop {
 
     /// A session that has the event's row locked until it is dropped or ended.
     pub(super) async fn hold(&self, event_id: i64) -> Client {
-        self.hold_rows(&format!("events WHERE id = {event_id}"))
-            .await
+        hold_rows(&self.name, &row_of(event_id)).await
+    }
+
+    /// As [`hold`](Self::hold), in a task that waits until the row is free.
+    pub(super) fn hold_next(&self, event_id: i64) -> JoinHandle<Client> {
+        let (name, rows) = (self.name.clone(), row_of(event_id));
+        tokio::spawn(async move { hold_rows(&name, &rows).await })
     }
 
     /// As [`hold`](Self::hold), for the slots of the total.
     pub(super) async fn hold_totals(&self) -> Client {
-        self.hold_rows("booking_totals").await
+        hold_rows(&self.name, "booking_totals").await
     }
 
     /// Another store in this database, whose batches run on that runtime.
@@ -102,13 +107,6 @@ impl Shop {
         let settings = support::settings(&self.name, KEEP_KEYS);
         let connecting = runtime.spawn(async move { support::connect(&settings).await });
         PgBookingStore::new(connecting.await.expect("no panic"))
-    }
-
-    async fn hold_rows(&self, rows: &str) -> Client {
-        let holder = support::session(Some(&self.name)).await;
-        let lock = format!("BEGIN; SELECT FROM {rows} FOR UPDATE");
-        holder.batch_execute(&lock).await.expect("locked");
-        holder
     }
 
     /// Returns when that many sessions wait for a lock.
@@ -139,6 +137,17 @@ impl Shop {
             - (SELECT sum(confirmed_bookings) FROM booking_totals)::bigint";
         assert_eq!(self.number(total).await, 0, "figures of all events");
     }
+}
+
+fn row_of(event_id: i64) -> String {
+    format!("events WHERE id = {event_id}")
+}
+
+async fn hold_rows(database: &str, rows: &str) -> Client {
+    let holder = support::session(Some(database)).await;
+    let lock = format!("BEGIN; SELECT FROM {rows} FOR UPDATE");
+    holder.batch_execute(&lock).await.expect("locked");
+    holder
 }
 
 pub(super) fn event(id: i64) -> EventId {
