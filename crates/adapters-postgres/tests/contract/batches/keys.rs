@@ -1,7 +1,10 @@
 //! One booking for one key, whatever else is in its batch.
 
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
 use domain::model::{BookSeats, SeatCount};
-use domain::ports::BookError;
+use domain::ports::{BookError, StoreError};
 
 use super::shop::{Shop, all, command, keyed};
 
@@ -90,5 +93,35 @@ async fn a_key_whose_first_command_was_refused_says_what_was_sold_under_it() {
         (replayed.booking_id, replayed.replayed),
         (booked.booking_id, true)
     );
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_somebody_is_binding_holds_up_no_other_event() {
+    let shop = Shop::open_with(3, 10, |settings| {
+        settings.lock_timeout = Duration::from_millis(1_500);
+        settings.batches.batches_max = NonZeroUsize::MIN;
+    })
+    .await;
+    let binder = shop.hold(3).await;
+    let first = shop.book(command(1, 3));
+    shop.until_waiting(1).await;
+    // Both in the next batch.
+    let busy = shop.book(keyed(1, 1, "k"));
+    let other = shop.book(command(2, 2));
+    shop.until_queued(2).await;
+    binder
+        .batch_execute(
+            "COMMIT; BEGIN; INSERT INTO idempotency_keys (user_id, key, booking_id, event_id, seats)
+             VALUES (1, 'k', 1000, 1, 1)",
+        )
+        .await
+        .expect("binding");
+    assert!(first.await.expect("no panic").is_ok());
+    let other = other.await.expect("no panic");
+    assert!(other.is_ok(), "{other:?}");
+    let busy = busy.await.expect("no panic");
+    let is_busy = matches!(busy, Err(BookError::Store(StoreError::Busy(_))));
+    assert!(is_busy, "{busy:?}");
     shop.close().await;
 }

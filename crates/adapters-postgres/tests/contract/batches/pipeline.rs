@@ -16,7 +16,7 @@ const TRAPPER: i64 = 20;
 async fn shop_with_trap(like: &str, instead: Option<&str>) -> Shop {
     let shop = Shop::open_with(1, 10, one_hasty_session).await;
     let prepare = instead.map_or(String::new(), |statement| {
-        format!("EXECUTE format('PREPARE %I AS {statement}', replaced);")
+        format!("EXECUTE format('PREPARE %I {statement}', replaced);")
     });
     shop.sql
         .batch_execute(&format!(
@@ -36,9 +36,11 @@ async fn shop_with_trap(like: &str, instead: Option<&str>) -> Shop {
         ))
         .await
         .expect("a trap");
-    // So that every statement is prepared.
-    let booked = shop.store.book(keyed(1, 1, "first")).await;
-    assert!(booked.is_ok(), "{booked:?}");
+    // With its replay, so that every statement is prepared.
+    for _ in 0..2 {
+        let booked = shop.store.book(keyed(1, 1, "first")).await;
+        assert!(booked.is_ok(), "{booked:?}");
+    }
     shop
 }
 
@@ -86,7 +88,7 @@ async fn a_transaction_that_does_not_begin_binds_no_key() {
 /// As if COMMIT had come before what is written, or BEGIN behind the questions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_written_outside_of_the_transaction_that_has_locked_the_event() {
-    let shop = shop_that_mistakes("BEGIN", Some("SELECT 1")).await;
+    let shop = shop_that_mistakes("BEGIN", Some("AS SELECT 1")).await;
     let third = shop.store.book(command(1, 1)).await;
     assert!(has_failed(&third), "{third:?}");
     shop.assert_sold(2).await;
@@ -106,7 +108,7 @@ async fn of_the_questions_the_first_that_fails_says_why() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_fails_before_the_keys_are_bound_says_why() {
-    let shop = shop_that_mistakes("SELECT set_config(%", Some("SELECT give_up()")).await;
+    let shop = shop_that_mistakes("SELECT set_config(%", Some("AS SELECT give_up()")).await;
     let third = shop.store.book(keyed(1, 1, "third")).await;
     assert!(is_busy(&third), "{third:?}");
     shop.assert_sold(2).await;
@@ -130,5 +132,32 @@ async fn nobody_knows_what_became_of_a_commit_that_fails_alone() {
     let second = shop.store.book(command(TRAPPER, 1)).await;
     let unknown = matches!(second, Err(BookError::Store(StoreError::OutcomeUnknown(_))));
     assert!(unknown, "{second:?}");
+    shop.close().await;
+}
+
+/// It is found bound, and gone when it is asked what it stands for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_sold_under_a_key_that_is_let_go_this_very_moment() {
+    let find_nothing = "(bigint[], text[]) AS
+        SELECT 0::bigint, NULL::text, 0::bigint, 0::bigint, 0 WHERE false";
+    let shop = shop_that_mistakes("SELECT i.user_id, i.key%", Some(find_nothing)).await;
+    let third = shop.store.book(keyed(1, 1, "first")).await;
+    assert!(is_busy(&third), "{third:?}");
+    shop.assert_sold(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_knows_what_became_of_writes_whose_connection_broke() {
+    let shop = Shop::open(1, 10).await;
+    let holder = shop.hold_totals().await;
+    let lost = shop.book(command(1, 1));
+    shop.until_waiting(1).await;
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+               WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    assert_eq!(shop.number(end).await, 1);
+    let lost = lost.await.expect("no panic");
+    let unknown = matches!(lost, Err(BookError::Store(StoreError::OutcomeUnknown(_))));
+    assert!(unknown, "{lost:?}");
+    drop(holder);
     shop.close().await;
 }

@@ -150,12 +150,16 @@ async fn whoever_asks_for_an_event_gets_no_older_answer_than_a_query_of_their_ow
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_that_do_not_exist_wait_for_nobody() {
-    let shop = Shop::open(1, 50).await;
+    let shop = Shop::open(100, 50).await;
+    shop.sql
+        .batch_execute("UPDATE events SET deleted_at = now() WHERE id > 1")
+        .await
+        .expect("deleted");
     // The one batch that may wait for a lock does.
     let holder = shop.hold(1).await;
     let first = shop.book(command(1, 1));
     shop.until_waiting(1).await;
-    let tasks: Vec<_> = (0..200).map(|n| shop.book(command(1, 1_000 + n))).collect();
+    let tasks: Vec<_> = (2..200).map(|id| shop.book(command(1, id))).collect();
     for refused in all(tasks).await {
         let unknown = matches!(refused, Err(BookError::EventNotFound(_)));
         assert!(unknown, "{refused:?}");

@@ -37,7 +37,8 @@ async fn a_full_queue_refuses_at_once_and_the_rest_is_served() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_waits_too_long_never_runs() {
     let shop = Shop::open_with(1, 50, |settings| {
-        settings.acquire_timeout = Duration::from_millis(300);
+        // Long enough to open a connection on a busy machine.
+        settings.acquire_timeout = Duration::from_secs(2);
     })
     .await;
     let holder = shop.hold(1).await;
@@ -84,5 +85,21 @@ async fn nobody_knows_what_became_of_a_batch_that_was_lost() {
     let unknown = matches!(lost, Err(BookError::Store(StoreError::OutcomeUnknown(_))));
     assert!(unknown, "{lost:?}");
     drop(holder);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_booking_that_waited_past_the_beginning_is_too_late() {
+    let shop = Shop::open(1, 50).await;
+    let holder = shop.hold(1).await;
+    let late = shop.book(command(1, 1));
+    shop.until_waiting(1).await;
+    // Behind the beginning of the transaction that waits.
+    holder
+        .batch_execute("UPDATE events SET start_at = clock_timestamp() WHERE id = 1; COMMIT")
+        .await
+        .expect("let go");
+    let late = late.await.expect("no panic");
+    assert!(matches!(late, Err(BookError::EventStarted(_))), "{late:?}");
     shop.close().await;
 }
