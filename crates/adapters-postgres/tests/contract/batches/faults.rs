@@ -1,5 +1,7 @@
 //! What fails with a fault, and what does not although it shares a batch with one.
 
+use std::num::NonZeroUsize;
+
 use domain::model::{BookingId, Cancelled};
 use domain::ports::{BookError, BookingStore, CancelError, StoreError};
 use tokio::task::JoinHandle;
@@ -110,29 +112,53 @@ async fn seats_that_were_never_taken_are_not_sold() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_that_are_tried_one_by_one_wait_for_their_event_again() {
-    let shop = Shop::open(1, 10).await;
+    let shop = Shop::open_with(2, 10, |settings| {
+        settings.batches.batches_max = NonZeroUsize::MIN;
+    })
+    .await;
     insert_by_hand(&shop).await;
-    let holder = shop.hold(1).await;
-    let first = shop.book(command(1, 1));
+    let other = shop.hold(2).await;
+    let first = shop.book(command(1, 2));
     shop.until_waiting(1).await;
     let cancelled = cancel_by_hand(&shop);
     shop.until_queued(1).await;
     let booked = shop.book(command(2, 1));
     shop.until_queued(2).await;
-    // Somebody else gets the event before the batch of two, and again after it
+    let holder = shop.hold(1).await;
+    other.batch_execute("COMMIT").await.expect("let go");
+    assert!(first.await.expect("no panic").is_ok());
+    // The batch of two waits, and behind it somebody who gets the event when it
     // has failed.
-    let before = shop.hold_next(1);
+    shop.until_waiting(1).await;
+    let next = shop.hold_next(1);
     shop.until_waiting(2).await;
     holder.batch_execute("COMMIT").await.expect("let go");
+    let next = next.await.expect("no panic");
+    shop.until_waiting_or(1, || booked.is_finished()).await;
+    next.batch_execute("COMMIT").await.expect("let go");
+    assert_defect(cancelled.await.expect("no panic"));
+    let booked = booked.await.expect("no panic");
+    assert!(booked.is_ok(), "{booked:?}");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_of_one_event_fails_no_other_of_its_batch() {
+    let shop = Shop::open_with(3, 10, |settings| {
+        settings.batches.batches_max = NonZeroUsize::MIN;
+    })
+    .await;
+    insert_by_hand(&shop).await;
+    let holder = shop.hold(3).await;
+    let first = shop.book(command(1, 3));
+    shop.until_waiting(1).await;
+    // Both in the next batch.
+    let cancelled = cancel_by_hand(&shop);
+    shop.until_queued(1).await;
+    let booked = shop.book(command(1, 2));
+    shop.until_queued(2).await;
+    holder.batch_execute("COMMIT").await.expect("let go");
     assert!(first.await.expect("no panic").is_ok());
-    let before = before.await.expect("no panic");
-    shop.until_waiting(1).await;
-    let after = shop.hold_next(1);
-    shop.until_waiting(2).await;
-    before.batch_execute("COMMIT").await.expect("let go");
-    let after = after.await.expect("no panic");
-    shop.until_waiting(1).await;
-    after.batch_execute("COMMIT").await.expect("let go");
     assert_defect(cancelled.await.expect("no panic"));
     let booked = booked.await.expect("no panic");
     assert!(booked.is_ok(), "{booked:?}");

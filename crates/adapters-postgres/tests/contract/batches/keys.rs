@@ -103,25 +103,28 @@ async fn a_key_that_somebody_is_binding_holds_up_no_other_event() {
         settings.batches.batches_max = NonZeroUsize::MIN;
     })
     .await;
-    let binder = shop.hold(3).await;
+    let binder = shop.session().await;
+    binder
+        .batch_execute(
+            "BEGIN; INSERT INTO idempotency_keys (user_id, key, booking_id, event_id, seats)
+             VALUES (1, 'k', 1000, 1, 1)",
+        )
+        .await
+        .expect("binding");
+    let holder = shop.hold(3).await;
     let first = shop.book(command(1, 3));
     shop.until_waiting(1).await;
     // Both in the next batch.
     let busy = shop.book(keyed(1, 1, "k"));
     let other = shop.book(command(2, 2));
     shop.until_queued(2).await;
-    binder
-        .batch_execute(
-            "COMMIT; BEGIN; INSERT INTO idempotency_keys (user_id, key, booking_id, event_id, seats)
-             VALUES (1, 'k', 1000, 1, 1)",
-        )
-        .await
-        .expect("binding");
+    holder.batch_execute("COMMIT").await.expect("let go");
     assert!(first.await.expect("no panic").is_ok());
     let other = other.await.expect("no panic");
     assert!(other.is_ok(), "{other:?}");
     let busy = busy.await.expect("no panic");
     let is_busy = matches!(busy, Err(BookError::Store(StoreError::Busy(_))));
     assert!(is_busy, "{busy:?}");
+    drop(binder);
     shop.close().await;
 }

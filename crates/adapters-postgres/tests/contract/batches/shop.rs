@@ -86,6 +86,11 @@ impl Shop {
         row.get(0)
     }
 
+    /// A session of somebody else's.
+    pub(super) async fn session(&self) -> Client {
+        support::session(Some(&self.name)).await
+    }
+
     /// A session that has the event's row locked until it is dropped or ended.
     pub(super) async fn hold(&self, event_id: i64) -> Client {
         hold_rows(&self.name, &row_of(event_id)).await
@@ -111,9 +116,14 @@ impl Shop {
 
     /// Returns when that many sessions wait for a lock.
     pub(super) async fn until_waiting(&self, sessions: i64) {
+        self.until_waiting_or(sessions, || false).await;
+    }
+
+    /// As [`until_waiting`](Self::until_waiting), or when something else is so.
+    pub(super) async fn until_waiting_or(&self, sessions: i64, or: impl Fn() -> bool) {
         let waiting = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while self.number(waiting).await < sessions {
+        while self.number(waiting).await < sessions && !or() {
             tokio::task::yield_now().await;
         }
     }

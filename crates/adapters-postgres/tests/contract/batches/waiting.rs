@@ -1,7 +1,7 @@
 //! What becomes of commands that wait, and of those who wait for them.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use adapters_postgres::Limits;
 use domain::ports::{BookError, BookingStore, StoreError};
@@ -44,6 +44,10 @@ async fn a_command_that_waits_too_long_never_runs() {
     let holder = shop.hold(1).await;
     let first = shop.book(command(1, 1));
     shop.until_waiting(1).await;
+    // Nor does one whose caller has left.
+    let left = shop.book(command(3, 1));
+    shop.until_queued(1).await;
+    left.abort();
     let late = shop.store.book(command(2, 1)).await;
     let busy = matches!(late, Err(BookError::Store(StoreError::Busy(_))));
     assert!(busy, "{late:?}");
@@ -101,5 +105,23 @@ async fn a_booking_that_waited_past_the_beginning_is_too_late() {
         .expect("let go");
     let late = late.await.expect("no panic");
     assert!(matches!(late, Err(BookError::EventStarted(_))), "{late:?}");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_wait_for_a_lock_in_vain_are_told_together() {
+    const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
+    let shop = Shop::open_with(1, 50, |settings| settings.lock_timeout = LOCK_TIMEOUT).await;
+    let holder = shop.hold(1).await;
+    let asked = Instant::now();
+    let answers = all((0..40)
+        .map(|_| shop.book(command(1, 1)))
+        .collect::<Vec<_>>())
+    .await;
+    let busy = |answer: &Result<_, _>| matches!(answer, Err(BookError::Store(StoreError::Busy(_))));
+    assert!(answers.iter().all(busy), "{answers:?}");
+    // Two or three batches, not forty.
+    assert!(asked.elapsed() < 20 * LOCK_TIMEOUT, "{:?}", asked.elapsed());
+    drop(holder);
     shop.close().await;
 }
