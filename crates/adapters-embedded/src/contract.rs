@@ -81,6 +81,8 @@ impl<P: Place> Backend for Store<P> {
         let (location, folder) = P::make();
         let settings = SqliteSettings {
             keep_keys: settings.keep_keys,
+            // A busy machine with many tests is no reason to turn away a booking.
+            busy_timeout: Duration::from_secs(60),
             ..SqliteSettings::new(location)
         };
         let database = Database::open(&settings).expect("a new database opens");

@@ -70,6 +70,7 @@ struct Shared {
     readers: Option<Lane>,
     writer: Lane,
     queue_max: NonZeroUsize,
+    patience: Duration,
     keep_keys: Duration,
     path: Option<PathBuf>,
     _lock: Option<FileLock>,
@@ -119,6 +120,7 @@ impl Database {
             readers: Some(lane("sqlite-reader", readers, settings.queue_max)?),
             writer: lane("sqlite-writer", vec![writer], settings.queue_max)?,
             queue_max: settings.queue_max,
+            patience: settings.patience(),
             keep_keys: settings.keep_keys,
             path: Some(path),
             _lock: Some(lock),
@@ -131,6 +133,7 @@ impl Database {
             readers: None,
             writer: lane("sqlite-memory", vec![session], settings.queue_max)?,
             queue_max: settings.queue_max,
+            patience: settings.patience(),
             keep_keys: settings.keep_keys,
             path: None,
             _lock: None,
@@ -151,6 +154,11 @@ impl Database {
     /// How much may wait in a queue.
     pub(crate) fn queue_max(&self) -> NonZeroUsize {
         self.shared.queue_max
+    }
+
+    /// How long a booking or a cancellation waits for its turn.
+    pub(crate) fn patience(&self) -> Duration {
+        self.shared.patience
     }
 
     /// Turns of the thread that writes, for batches of commands.

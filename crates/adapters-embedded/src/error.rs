@@ -1,6 +1,6 @@
 //! What a driver's error means for whoever asked.
 
-use diesel::result::Error;
+use diesel::result::{DatabaseErrorKind, Error};
 use domain::model::Invalid;
 use domain::ports::StoreError;
 use group_commit::NotRun;
@@ -36,13 +36,25 @@ pub(crate) fn before_commit(error: Error) -> StoreError {
     }
 }
 
-/// An error of COMMIT itself. When the disk failed in the middle of it, the
-/// whole transaction may lie in the log already, and would count if the process
-/// were to start again now. A lock that was not granted (`Busy`) or a constraint
-/// (`Failed`) comes before anything is written.
+/// An error of COMMIT itself. Only what comes before anything is written is known
+/// to have come to nothing: a lock that was not granted (`Busy`) or a constraint
+/// (`Failed`). When the disk failed in the middle of it, or whatever else there
+/// may be, the whole transaction may lie in the log already, and would count if
+/// the process were to start again now.
 pub(crate) fn at_commit(error: Error) -> StoreError {
+    use DatabaseErrorKind::{
+        CheckViolation, ForeignKeyViolation, NotNullViolation, UniqueViolation,
+    };
+    let refused = matches!(
+        &error,
+        Error::DatabaseError(
+            UniqueViolation | ForeignKeyViolation | CheckViolation | NotNullViolation,
+            _
+        )
+    );
     match before_commit(error) {
         StoreError::Unavailable(cause) => StoreError::OutcomeUnknown(cause),
+        StoreError::Failed(cause) if !refused => StoreError::OutcomeUnknown(cause),
         known => known,
     }
 }
@@ -84,8 +96,6 @@ pub(crate) fn not_run(reason: NotRun) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use diesel::result::DatabaseErrorKind;
-
     use super::*;
 
     fn sqlite(text: &str) -> Error {
@@ -107,17 +117,30 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_busy_and_anything_else_a_defect() {
+    fn a_lock_is_busy_and_anything_else_a_defect_before_the_commit() {
         for map in [before_commit, at_commit] {
             assert!(matches!(
                 map(sqlite("database is locked")),
                 StoreError::Busy(_)
             ));
-            assert!(matches!(
-                map(sqlite("no such table: events")),
-                StoreError::Failed(_)
-            ));
-            assert!(matches!(map(Error::NotFound), StoreError::Failed(_)));
+        }
+        for error in [sqlite("no such table: events"), Error::NotFound] {
+            assert!(matches!(before_commit(error), StoreError::Failed(_)));
+        }
+    }
+
+    /// What is known to have failed is tried again, command by command.
+    #[test]
+    fn only_a_constraint_is_a_defect_at_the_commit() {
+        let kind = DatabaseErrorKind::ForeignKeyViolation;
+        let refused = at_commit(Error::DatabaseError(kind, Box::new(String::new())));
+        assert!(matches!(refused, StoreError::Failed(_)), "{refused:?}");
+        for error in [sqlite("database disk image is malformed"), Error::NotFound] {
+            let unknown = at_commit(error);
+            assert!(
+                matches!(unknown, StoreError::OutcomeUnknown(_)),
+                "{unknown:?}"
+            );
         }
     }
 }

@@ -18,7 +18,8 @@ pub struct SqliteSettings {
     /// at once.
     pub queue_max: NonZeroUsize,
     /// How long a statement waits while another process, such as a person at a
-    /// prompt, writes to the file.
+    /// prompt, writes to the file. A booking or a cancellation waits as long for
+    /// its turn, but a second at least, whatever is queued in front of it.
     pub busy_timeout: Duration,
     /// How long idempotency keys are kept at least.
     pub keep_keys: Duration,
@@ -35,6 +36,12 @@ impl SqliteSettings {
             busy_timeout: Duration::from_secs(5),
             keep_keys: Duration::from_secs(24 * 60 * 60),
         }
+    }
+
+    /// How long a booking or a cancellation waits for its turn. Its turn comes
+    /// even where no statement waits for another process.
+    pub(crate) fn patience(&self) -> Duration {
+        self.busy_timeout.max(Duration::from_secs(1))
     }
 }
 

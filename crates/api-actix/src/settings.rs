@@ -443,7 +443,9 @@ impl Settings {
         shown.redis.url = shown.redis.url.as_deref().map(redact_url);
         shown.admin.key = "***".to_owned();
         let second_key = shown.admin.second_key.as_mut();
-        second_key.into_iter().for_each(|key| *key = "***".to_owned());
+        second_key
+            .into_iter()
+            .for_each(|key| *key = "***".to_owned());
         shown
     }
 }

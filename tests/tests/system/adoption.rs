@@ -264,8 +264,15 @@ async fn ids_that_were_given_out_and_deleted_are_not_given_out_again() {
                          JOIN pg_class ON pg_class.oid = seqrelid ORDER BY 1";
         assert_eq!(
             service.database.sql().await.rows(sequences).await,
-            ["api_keys", "audit_log", "bookings", "events", "sessions", "users"]
-                .map(|table| [format!("{table}_id_seq"), "bigint".to_owned()]),
+            [
+                "api_keys",
+                "audit_log",
+                "bookings",
+                "events",
+                "sessions",
+                "users"
+            ]
+            .map(|table| [format!("{table}_id_seq"), "bigint".to_owned()]),
         );
     }
 }

@@ -14,6 +14,7 @@ mod facts;
 mod writes;
 
 use std::num::NonZeroUsize;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use domain::model::{BookSeats, Booked, BookingId, Cancelled};
@@ -39,8 +40,8 @@ type Answer = Result<SaleAnswer, StoreError>;
 #[derive(Debug, Clone)]
 pub struct SqliteBookingStore {
     counter: GroupCommit<(), SaleCommand, Answer>,
-    /// Keeps the threads at work that the counter's batches run on.
-    _database: Database,
+    /// Also keeps the threads at work that the counter's batches run on.
+    database: Database,
 }
 
 impl SqliteBookingStore {
@@ -62,15 +63,27 @@ impl SqliteBookingStore {
                 }
             });
         });
-        Self {
-            counter,
-            _database: database,
-        }
+        Self { counter, database }
     }
 
+    /// Has a command decided in its turn, even if nobody waits for it any more. One
+    /// that does not get its turn in time never runs: while somebody outside has
+    /// the file locked, each write in front of it waits for that lock in vain.
     async fn run(&self, command: SaleCommand) -> Answer {
-        let pending = self.counter.submit((), command, None).map_err(not_run)?;
-        match pending.await {
+        let deadline = Instant::now() + self.database.patience();
+        let submitted = self.counter.submit((), command, Some(deadline));
+        let mut pending = submitted.map_err(not_run)?;
+        let in_time = tokio::time::timeout_at(deadline.into(), &mut pending).await;
+        let done = match in_time {
+            Ok(done) => done,
+            Err(_) => {
+                // Either it is out of the queue now, or it is under way and its
+                // end, which has a limit of its own, is near.
+                pending.withdraw();
+                pending.await
+            }
+        };
+        match done {
             Ok(answer) => answer,
             Err(NotDone::NotRun(reason)) => Err(not_run(reason)),
             // A panic before the commit is answered: this was one behind it.

@@ -1,4 +1,5 @@
-//! A box office to be besieged: a database, its stores, and a session of SQL.
+//! A shop for the promises of stores: a database whose ids are known, commands,
+//! and ways to hold them up. What is promised stands beside this.
 
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -10,10 +11,11 @@ use domain::model::{
 };
 use domain::ports::{BookError, BookingStore};
 use futures::future::join_all;
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
-use super::support;
+use crate::support;
 
 /// A database with users and events of which the ids are known: 1 and up.
 pub(crate) struct Shop {
@@ -26,6 +28,8 @@ pub(crate) struct Shop {
 
 pub(crate) const USERS: i64 = 20;
 
+const KEEP_KEYS: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Shop {
     pub(crate) async fn open(events: i64, seats: i64) -> Self {
         Self::open_with(events, seats, |_| {}).await
@@ -37,9 +41,8 @@ impl Shop {
         adjust: impl FnOnce(&mut PgSettings),
     ) -> Self {
         let name = support::unique_name();
-        let keep_keys = Duration::from_secs(24 * 60 * 60);
-        drop(support::database(&name, keep_keys).await);
-        let mut settings = support::settings(&name, keep_keys);
+        drop(support::database(&name, KEEP_KEYS).await);
+        let mut settings = support::settings(&name, KEEP_KEYS);
         adjust(&mut settings);
         let database = support::connect(&settings).await;
         let sql = support::session(Some(&name)).await;
@@ -85,19 +88,51 @@ impl Shop {
         row.get(0)
     }
 
+    /// A session of somebody else's.
+    pub(crate) async fn session(&self) -> Client {
+        support::session(Some(&self.name)).await
+    }
+
     /// A session that has the event's row locked until it is dropped or ended.
     pub(crate) async fn hold(&self, event_id: i64) -> Client {
-        let holder = support::session(Some(&self.name)).await;
-        let lock = format!("BEGIN; SELECT FROM events WHERE id = {event_id} FOR UPDATE");
-        holder.batch_execute(&lock).await.expect("locked");
-        holder
+        hold_rows(&self.name, &row_of(event_id)).await
+    }
+
+    /// As [`hold`](Self::hold), in a task that waits until the row is free.
+    pub(crate) fn hold_next(&self, event_id: i64) -> JoinHandle<Client> {
+        let (name, rows) = (self.name.clone(), row_of(event_id));
+        tokio::spawn(async move { hold_rows(&name, &rows).await })
+    }
+
+    /// As [`hold`](Self::hold), for the slots of the total.
+    pub(crate) async fn hold_totals(&self) -> Client {
+        hold_rows(&self.name, "booking_totals").await
+    }
+
+    /// Another store in this database, whose batches run on that runtime.
+    pub(crate) async fn store_on(&self, runtime: &Runtime) -> PgBookingStore {
+        let settings = support::settings(&self.name, KEEP_KEYS);
+        let connecting = runtime.spawn(async move { support::connect(&settings).await });
+        PgBookingStore::new(connecting.await.expect("no panic"))
     }
 
     /// Returns when that many sessions wait for a lock.
     pub(crate) async fn until_waiting(&self, sessions: i64) {
+        self.until_waiting_or(sessions, || false).await;
+    }
+
+    /// As [`until_waiting`](Self::until_waiting), or when something else is so.
+    pub(crate) async fn until_waiting_or(&self, sessions: i64, or: impl Fn() -> bool) {
         let waiting = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while self.number(waiting).await < sessions {
+        while self.number(waiting).await < sessions && !or() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Returns when that many commands wait for their transaction.
+    pub(crate) async fn until_queued(&self, commands: usize) {
+        while self.store.load().waiting < commands {
             tokio::task::yield_now().await;
         }
     }
@@ -114,6 +149,17 @@ impl Shop {
             - (SELECT sum(confirmed_bookings) FROM booking_totals)::bigint";
         assert_eq!(self.number(total).await, 0, "figures of all events");
     }
+}
+
+fn row_of(event_id: i64) -> String {
+    format!("events WHERE id = {event_id}")
+}
+
+async fn hold_rows(database: &str, rows: &str) -> Client {
+    let holder = support::session(Some(database)).await;
+    let lock = format!("BEGIN; SELECT FROM {rows} FOR UPDATE");
+    holder.batch_execute(&lock).await.expect("locked");
+    holder
 }
 
 pub(crate) fn event(id: i64) -> EventId {

@@ -54,6 +54,9 @@ where
             let commands = entries.len();
             tracing::warn!(%cause, commands, "a batch failed: its commands are tried one by one");
             for entry in entries {
+                // In case the transaction before could not be rolled back: within
+                // it none begins.
+                session.recover();
                 let tried = attempt(session, &[entry.command()], &sell);
                 entry.answer(tried.and_then(only_answer));
             }

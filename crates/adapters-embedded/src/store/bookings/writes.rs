@@ -10,11 +10,11 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 use domain::model::EventId;
 use domain::ports::StoreError;
-use domain::rules::{Change, Decisions, Sale, SaleAnswer};
+use domain::rules::{Decisions, Sale, SaleAnswer};
 
 use crate::clock;
 use crate::error::{before_commit, defect};
-use crate::prepared::prepared;
+use crate::prepared::{at_most_one, prepared};
 use crate::store::AddToTotal;
 
 prepared!(
@@ -57,14 +57,20 @@ prepared!(
 );
 
 prepared!(
-    /// More or fewer confirmed bookings of an event. An event that somebody
-    /// inserted by hand has no row of figures before its first booking, and a
-    /// booking inserted by hand was never counted.
+    /// How many confirmed bookings of an event are counted.
+    FindFigure { event_id: i64 as BigInt } -> (BigInt,),
+    "SELECT confirmed_bookings FROM event_sales WHERE event_id = ?"
+);
+
+prepared!(
+    /// More or fewer confirmed bookings of an event. One that somebody inserted by
+    /// hand has no row of figures before its first booking. What is inserted is
+    /// checked before it is known whether there is one, so it is never negative.
     CountBookings { event_id: i64 as BigInt, first: i64 as BigInt, bookings: i64 as BigInt }
         -> (BigInt,),
-    "INSERT INTO event_sales (event_id, confirmed_bookings) VALUES (?, max(?, 0))
+    "INSERT INTO event_sales (event_id, confirmed_bookings) VALUES (?, ?)
      ON CONFLICT (event_id)
-     DO UPDATE SET confirmed_bookings = max(event_sales.confirmed_bookings + ?, 0)"
+     DO UPDATE SET confirmed_bookings = event_sales.confirmed_bookings + ?"
 );
 
 /// Rows of the larger of the two statements that insert bookings. With a
@@ -143,14 +149,13 @@ pub(super) fn write(
         changed(marked, 1, || format!("cancelling booking {booking_id}"))?;
     }
     let returned = seats_returned(&decisions.answers);
+    let mut bookings = 0;
     for (event_id, change) in &decisions.changes {
         let returned = returned.get(event_id).copied().unwrap_or(0);
-        change_event(connection, *event_id, *change, returned, now)?;
+        change_seats(connection, *event_id, change.seats, returned, now)?;
+        bookings += count(connection, *event_id, change.bookings)?;
     }
-    let bookings = decisions.changes.values().map(|change| change.bookings);
-    let totalled = AddToTotal {
-        bookings: bookings.sum(),
-    };
+    let totalled = AddToTotal { bookings };
     changed(totalled.execute(connection), 1, || {
         "adding to the total of bookings".to_owned()
     })
@@ -217,29 +222,50 @@ fn seats_returned(answers: &[SaleAnswer]) -> HashMap<EventId, i64> {
     returned
 }
 
-fn change_event(
+fn change_seats(
     connection: &mut SqliteConnection,
     event_id: EventId,
-    change: Change,
+    change: i64,
     returned: i64,
     now: i64,
 ) -> Result<(), StoreError> {
-    let id = event_id.get();
     let seats = ChangeSeats {
-        change: change.seats,
+        change,
         now,
-        event_id: id,
-        change_again: change.seats,
+        event_id: event_id.get(),
+        change_again: change,
         returned,
+    };
+    changed(seats.execute(connection), 1, || {
+        format!("selling and returning seats of event {event_id}")
+    })
+}
+
+/// Changes the figure of an event and says by how much, which is what the total
+/// has to change by: a booking inserted by hand was never counted, and if it is
+/// cancelled the figure stays where it is rather than fall below 0.
+fn count(
+    connection: &mut SqliteConnection,
+    event_id: EventId,
+    bookings: i64,
+) -> Result<i64, StoreError> {
+    let id = event_id.get();
+    let bookings = if bookings < 0 {
+        let figure: Option<(i64,)> =
+            at_most_one(connection, FindFigure { event_id: id }).map_err(before_commit)?;
+        bookings.max(-figure.map_or(0, |(counted,)| counted))
+    } else {
+        bookings
     };
     let count = CountBookings {
         event_id: id,
-        first: change.bookings,
-        bookings: change.bookings,
+        first: bookings.max(0),
+        bookings,
     };
-    let what = || format!("selling and returning seats of event {event_id}");
-    changed(seats.execute(connection), 1, what)?;
-    changed(count.execute(connection), 1, what)
+    changed(count.execute(connection), 1, || {
+        format!("counting bookings of event {event_id}")
+    })?;
+    Ok(bookings)
 }
 
 fn changed(

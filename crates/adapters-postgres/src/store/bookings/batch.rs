@@ -196,6 +196,7 @@ async fn sell(
         mut facts,
         put_off,
         ids,
+        figures,
         transaction_id,
     } = read;
     let Keys { used, reserved } = keys.unwrap_or_default();
@@ -216,6 +217,6 @@ async fn sell(
     }
     keys::finish(transaction.connection(), &reserved, &decisions.sales).await?;
     let (sales, cancelled, changes) = (decisions.sales, decisions.cancelled, decisions.changes);
-    let writes = Writes::new(&sales, &cancelled, &changes, transaction_id)?;
+    let writes = Writes::new(&sales, &cancelled, &changes, &figures, transaction_id)?;
     Ok((outcome, Some(writes)))
 }

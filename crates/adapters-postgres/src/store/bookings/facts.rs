@@ -89,9 +89,13 @@ prepared!(
 );
 
 prepared!(
-    /// What the decision on a cancellation needs; the events' locks keep it true.
-    FindBookings { booking_ids: Vec<i64> as Array<BigInt> } -> (BigInt, BigInt, Text, Integer),
-    "SELECT id, event_id, status, seats FROM bookings WHERE id = ANY (?)"
+    /// What the decision on a cancellation needs, and how many confirmed bookings
+    /// of its event are counted; the events' locks keep it true.
+    FindBookings { booking_ids: Vec<i64> as Array<BigInt> }
+        -> (BigInt, BigInt, Text, Integer, BigInt),
+    "SELECT b.id, b.event_id, b.status, b.seats, coalesce(s.confirmed_bookings, 0)
+     FROM bookings b LEFT JOIN event_sales s ON s.event_id = b.event_id
+     WHERE b.id = ANY (?)"
 );
 
 prepared!(
@@ -128,6 +132,9 @@ pub(super) struct Facts {
     pub(super) put_off: Vec<EventId>,
     /// As many as were needed, rising.
     pub(super) ids: Vec<BookingId>,
+    /// How many confirmed bookings are counted of each event of which a booking may
+    /// be cancelled.
+    pub(super) figures: HashMap<EventId, i64>,
     /// The transaction in which the events are locked.
     pub(super) transaction_id: i64,
 }
@@ -183,15 +190,22 @@ pub(super) async fn read(
     if ids.len() != questions.ids_needed {
         return Err(defect("the sequence gave another number of ids"));
     }
+    let (mut found, mut figures) = (HashMap::new(), HashMap::new());
+    for row in bookings {
+        let (booking_id, facts, figure) = booking_facts(row).map_err(stored)?;
+        figures.insert(facts.event_id, figure);
+        found.insert(booking_id, facts);
+    }
     Ok(Facts {
         facts: BatchFacts {
             events,
             users: all(standings(users))?,
             keys: HashMap::new(),
-            bookings: all(bookings.into_iter().map(booking_facts))?,
+            bookings: found,
         },
         put_off,
         ids,
+        figures,
         transaction_id,
     })
 }
@@ -333,16 +347,16 @@ fn event_facts(
     Ok((EventId::try_new(id)?, facts))
 }
 
-/// Id, event, status, seats.
-type BookingRow = (i64, i64, String, i32);
+/// Id, event, status, seats, and the event's figure.
+type BookingRow = (i64, i64, String, i32, i64);
 
 fn booking_facts(
-    (id, event_id, status, seats): BookingRow,
-) -> Result<(BookingId, BookingFacts), Invalid> {
+    (id, event_id, status, seats, figure): BookingRow,
+) -> Result<(BookingId, BookingFacts, i64), Invalid> {
     let facts = BookingFacts {
         event_id: EventId::try_new(event_id)?,
         seats: SeatCount::try_new(seats.into())?,
         status: BookingStatus::parse(&status)?,
     };
-    Ok((BookingId::try_new(id)?, facts))
+    Ok((BookingId::try_new(id)?, facts, figure))
 }

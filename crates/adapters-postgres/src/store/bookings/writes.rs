@@ -1,6 +1,6 @@
 //! Writing what was decided, in one statement that travels with COMMIT.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, Timestamptz};
@@ -22,19 +22,21 @@ prepared!(
     /// It fails as a whole unless each part has changed exactly the rows that it
     /// is about and it runs in the transaction that has locked the events: nobody
     /// looks at the numbers before COMMIT. The text that is no number becomes the
-    /// error's.
+    /// error's. No event is changed whose seats are too few, which the rule has
+    /// ruled out, or to which more seats come back than had ever been taken, as
+    /// those of a booking inserted by hand may: they must not be sold.
     ///
     /// Buyers are looked at again, and kept from being suspended or erased until
     /// COMMIT: their facts were read without a lock. It is the lock that the foreign
     /// key takes anyway, by id as everywhere.
     ///
     /// An event that somebody inserted by hand has no row of figures before its
-    /// first booking, and a booking inserted by hand was never counted. The
-    /// session's slot of the totals comes last.
+    /// first booking. The session's slot of the totals comes last.
     WriteAll {
         buyers: Vec<i64> as Array<BigInt>,
         event_ids: Vec<i64> as Array<BigInt>,
         event_seats: Vec<i64> as Array<BigInt>,
+        event_returned: Vec<i64> as Array<BigInt>,
         event_bookings: Vec<i64> as Array<BigInt>,
         ids: Vec<i64> as Array<BigInt>,
         user_ids: Vec<i64> as Array<BigInt>,
@@ -54,13 +56,14 @@ prepared!(
          WHERE id = ANY (?) AND suspended_at IS NULL AND erased_at IS NULL
          ORDER BY id FOR KEY SHARE
      ), change AS MATERIALIZED (
-         SELECT * FROM unnest(?, ?, ?) AS c (event_id, seats, bookings)
+         SELECT * FROM unnest(?, ?, ?, ?) AS c (event_id, seats, returned, bookings)
      ), changed AS (
          UPDATE events
          SET seats_available = seats_available + change.seats, version = version + 1,
              updated_at = clock_timestamp()
          FROM change
-         WHERE id = change.event_id AND seats_available + change.seats BETWEEN 0 AND capacity
+         WHERE id = change.event_id AND seats_available + change.seats >= 0
+             AND seats_available + change.returned <= capacity
          RETURNING 1
      ), sold AS (
          INSERT INTO bookings (id, user_id, event_id, seats, status, created_at, updated_at)
@@ -79,7 +82,7 @@ prepared!(
          RETURNING 1
      ), uncounted AS (
          UPDATE event_sales sales
-         SET confirmed_bookings = greatest(confirmed_bookings + change.bookings, 0)
+         SET confirmed_bookings = confirmed_bookings + change.bookings
          FROM change WHERE change.bookings < 0 AND sales.event_id = change.event_id
          RETURNING 1
      ), totalled AS (
@@ -109,8 +112,10 @@ impl Writes {
         sales: &[Sale],
         cancelled: &[BookingId],
         changes: &BTreeMap<EventId, Change>,
+        figures: &HashMap<EventId, i64>,
         transaction_id: i64,
     ) -> Result<Self, StoreError> {
+        let event_bookings = figures_change(changes, figures);
         let seats: Result<_, _> = sales.iter().map(|sale| column(sale.seats)).collect();
         let mut buyers: Vec<_> = sales.iter().map(|sale| sale.user_id.get()).collect();
         buyers.sort_unstable();
@@ -120,14 +125,15 @@ impl Writes {
             buyers,
             event_ids: changes.keys().map(|event_id| event_id.get()).collect(),
             event_seats: changes.values().map(|change| change.seats).collect(),
-            event_bookings: changes.values().map(|change| change.bookings).collect(),
+            event_returned: seats_returned(changes, sales),
+            total: event_bookings.iter().sum(),
+            event_bookings,
             ids: sales.iter().map(|sale| sale.booking_id.get()).collect(),
             user_ids: sales.iter().map(|sale| sale.user_id.get()).collect(),
             sale_event_ids: sales.iter().map(|sale| sale.event_id.get()).collect(),
             seats: seats?,
             created_at: sales.iter().map(|sale| sale.created_at).collect(),
             cancelled: cancelled.iter().map(|id| id.get()).collect(),
-            total: changes.values().map(|change| change.bookings).sum(),
             rows_changed: changes.len() as i64,
             rows_sold: sales.len() as i64,
             rows_cancelled: cancelled.len() as i64,
@@ -144,6 +150,30 @@ impl Writes {
             .await?;
         Ok(())
     }
+}
+
+/// What the figure of each event changes by. A booking inserted by hand was never
+/// counted: if it is cancelled the figure stays where it is rather than fall
+/// below 0, and so does the total.
+fn figures_change(
+    changes: &BTreeMap<EventId, Change>,
+    figures: &HashMap<EventId, i64>,
+) -> Vec<i64> {
+    let change_of = |(event_id, change): (&EventId, &Change)| match figures.get(event_id) {
+        Some(figure) => change.bookings.max(-figure),
+        None => change.bookings,
+    };
+    changes.iter().map(change_of).collect()
+}
+
+/// How many seats came back to each event, whether they were sold again or not.
+fn seats_returned(changes: &BTreeMap<EventId, Change>, sales: &[Sale]) -> Vec<i64> {
+    let change_of = |(event_id, change): (&EventId, &Change)| (*event_id, change.seats);
+    let mut returned: BTreeMap<EventId, i64> = changes.iter().map(change_of).collect();
+    for sale in sales {
+        *returned.entry(sale.event_id).or_default() += i64::from(sale.seats.get());
+    }
+    returned.into_values().collect()
 }
 
 pub(super) fn column(seats: SeatCount) -> Result<i32, StoreError> {
