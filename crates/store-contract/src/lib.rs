@@ -51,7 +51,9 @@
 //! A store that keeps accounts, sessions, keys of services and the audit log
 //! implements [`AccountsBackend`] for the same type and calls
 //! [`accounts_contract!`] with it, beside `store_contract!` or in a module of
-//! its own.
+//! its own. `tests/reference.rs` of this crate does so. Lifetimes are tried by
+//! [`AccountsBackend::age`], never by waiting, so that the store's own clock
+//! decides.
 //!
 //! # Plugging in a seat gate
 //!
@@ -93,6 +95,8 @@
 //!
 //! - Times keep microseconds, from the year 0 to 9999, and places in lists
 //!   within these years are accepted whatever their ids.
+//! - An id of a user that was erased is not given to another one: it is what
+//!   their bookings and the audit log still name.
 //! - [`StoreError::Busy`](domain::ports::StoreError::Busy) may answer any call
 //!   under load: the suite tries again. Any other trouble is a failure.
 
