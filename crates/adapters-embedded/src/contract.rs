@@ -1,4 +1,5 @@
-//! The promises of the ports, kept by a file, by memory and by the gate.
+//! The promises of the ports, kept by a file, by memory, by the gate and by the
+//! rate limiter.
 //!
 //! Not a test from outside, because one step of it is none of the ports': rows
 //! with equal times, which only the crate itself can make in memory.
@@ -11,16 +12,16 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use domain::ports::{
     BookingRecords, BookingStore, DemoStore, EventCatalogue, EventStore, Maintenance, Probe,
-    SalesReports, SeatGate, UserStore,
+    RateLimiter, SalesReports, SeatGate, UserStore,
 };
-use store_contract::{Backend, GateBackend, StoreSettings, async_trait};
+use store_contract::{Backend, GateBackend, LimiterBackend, StoreSettings, async_trait};
 use tempfile::TempDir;
 
 use crate::error::before_commit;
 use crate::{
-    Database, InProcessSeatGate, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore,
-    SqliteEventStore, SqliteLocation, SqliteMaintenance, SqliteProbe, SqliteSalesReports,
-    SqliteSettings, SqliteUserStore,
+    Database, InProcessRateLimiter, InProcessSeatGate, SqliteBookingRecords, SqliteBookingStore,
+    SqliteDemoStore, SqliteEventStore, SqliteLocation, SqliteMaintenance, SqliteProbe,
+    SqliteSalesReports, SqliteSettings, SqliteUserStore,
 };
 
 /// Where a store under test keeps its data.
@@ -161,6 +162,35 @@ impl GateBackend for Gate {
     }
 }
 
+/// A limiter whose clock goes by itself and can be set ahead.
+struct Limiter {
+    limiter: InProcessRateLimiter,
+    ahead_ms: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl LimiterBackend for Limiter {
+    async fn start() -> Self {
+        let ahead_ms = Arc::new(AtomicU64::new(0));
+        let (start, ahead) = (Instant::now(), Arc::clone(&ahead_ms));
+        let clock = move || start.elapsed() + Duration::from_millis(ahead.load(Ordering::SeqCst));
+        Self {
+            limiter: InProcessRateLimiter::with_clock(clock),
+            ahead_ms,
+        }
+    }
+
+    async fn pass(&self, time: Duration) {
+        // A rest of a millisecond counts as a whole one.
+        let time_ms = u64::try_from(time.as_millis()).expect("not that long") + 1;
+        self.ahead_ms.fetch_add(time_ms, Ordering::SeqCst);
+    }
+
+    fn limiter(&self) -> &dyn RateLimiter {
+        &self.limiter
+    }
+}
+
 mod file {
     store_contract::store_contract!(super::Store<super::File>);
 }
@@ -171,4 +201,5 @@ mod memory {
 
 mod in_process {
     store_contract::gate_contract!(super::Gate);
+    store_contract::limiter_contract!(super::Limiter);
 }

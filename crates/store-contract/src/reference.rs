@@ -1,10 +1,12 @@
-//! A store and a gate in memory, small enough to be seen to be right: the
+//! A store, a gate and a limiter in memory, small enough to be seen to be right: the
 //! model that other adapters are compared with, and the first to run the suite.
 
 mod gate;
+mod limiter;
 mod memory;
 mod model;
 
 pub use gate::MemoryGate;
+pub use limiter::MemoryLimiter;
 pub use memory::MemoryStore;
 pub(crate) use model::{Model, Stamp};
