@@ -269,7 +269,7 @@ macro_rules! limiter_contract {
             }
             limiter_races by run_limiter {
                 a_burst_in_parallel_is_granted_exactly
-                a_large_burst_in_parallel_is_granted_exactly
+                a_large_burst_in_parallel_is_granted_and_not_one_more
                 whatever_sizes_are_asked_for_no_token_is_given_twice
                 a_crowd_of_subjects_gets_what_is_theirs
             }

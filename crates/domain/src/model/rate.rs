@@ -21,7 +21,7 @@ const NAME_BYTES_MAX: usize = 300;
 ///
 /// Whoever takes them as fast as possible gets `burst` tokens at once and
 /// `quota` in each window after that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RatePolicy {
     name: &'static str,
     quota: u32,
