@@ -16,6 +16,7 @@ mod idempotency;
 mod idempotency_races;
 mod openapi;
 mod protocol;
+mod rate_limits;
 mod users;
 
 use chrono::{DateTime, FixedOffset};

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::settings::HttpSettings;
 
 use super::middleware::{conditional, request_context};
-use super::routes;
+use super::{limits, routes};
 
 /// Who stops a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub(crate) fn start(
             // The last one is the outermost.
             .wrap(Compress::default())
             .wrap(from_fn(conditional::answer))
+            .wrap(from_fn(limits::limit))
             .wrap(from_fn(request_context::wrap))
     })
     .max_connections(settings.connections_per_worker_max.get())
