@@ -202,3 +202,17 @@ async fn a_burst_in_parallel_is_granted_exactly() {
     let granted = answers.iter().filter(|answer| answer.status == 200).count();
     assert_eq!(granted, 20);
 }
+
+#[tokio::test]
+async fn without_redis_the_process_counts() {
+    let service = behind_proxy(&[
+        ("redis.url", "redis://127.0.0.1:1/0"),
+        ("rate_limit.read.quota", "2"),
+        ("rate_limit.read.window", "1h"),
+    ])
+    .await;
+    let get = || from(service.client.get("/events"), "192.0.2.1");
+    get().await.expect(200);
+    assert_eq!(left(&get().await.expect(200), "read").0, 0);
+    assert_refused(&get().await, "read");
+}

@@ -235,3 +235,23 @@ async fn a_redis_that_is_lost_is_lost_for_gate_and_limiter() {
     while gate.read(&[event(EVENT)]).await.is_err() {}
     assert_eq!(take(&limiter, &policy(3), 7).await.remaining, 2);
 }
+
+#[tokio::test]
+async fn blocks_leave_half_of_the_burst_to_others() {
+    const BURST: u32 = 6_400;
+    let bench = Bench::new().await;
+    // Blocks of all of these would be more than there is.
+    for _ in 0..40 {
+        let limiter = RedisRateLimiter::beside(&bench.gate);
+        for _ in 0..3 {
+            assert!(take(&limiter, &policy(BURST), 7).await.allowed);
+        }
+    }
+    let limiter = RedisRateLimiter::beside(&bench.gate);
+    let left = take(&limiter, &policy(BURST), 7).await.remaining;
+    // The next block does not fit; the takes of one by one do.
+    assert!(
+        (BURST / 2 - 130..=BURST / 2 + 200).contains(&left),
+        "{left}"
+    );
+}
