@@ -120,6 +120,8 @@ fn the_standard_header_is_read_alike() {
         ("for=192.0.2.1;", "10.0.0.1"),
         ("for=192.0.2.1;host=\"a", "10.0.0.1"),
         ("for=10.0.0.5;host=\"x, for=192.0.2.6;y=\"", "10.0.0.1"),
+        ("for=10.0.0.5;host=\"x, for=192.0.2.6;y=z\"", "10.0.0.1"),
+        ("for=10.0.0.5;host=\"x, for=192.0.2.6;y=\\\"z\"", "10.0.0.1"),
     ] {
         let found = client(ForwardedHeader::Forwarded, "10.0.0.1", &[line]);
         assert_eq!(found.address, address(expected), "{line:?}");
