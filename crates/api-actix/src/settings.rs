@@ -6,6 +6,8 @@
 //! in `wiring` or `http`, a line in the README's table.
 
 mod check;
+mod networks;
+mod rate_limit;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -16,6 +18,10 @@ use config::{Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::redact::redact_url;
+
+pub use networks::{Network, Networks, NotANetwork};
+pub(crate) use rate_limit::RatePolicies;
+pub use rate_limit::{RateLimitSettings, RateSettings};
 
 /// The admin key of an installation that nobody has configured.
 pub(crate) const DEFAULT_ADMIN_KEY: &str = "change_me_admin_key";
@@ -43,6 +49,8 @@ pub struct Settings {
     pub idempotency: IdempotencySettings,
     /// Who may do what.
     pub auth: AuthSettings,
+    /// Rate limits.
+    pub rate_limit: RateLimitSettings,
     /// Administration.
     pub admin: AdminSettings,
     /// Logging.
@@ -78,6 +86,22 @@ pub struct HttpSettings {
     /// How long requests under way may take to finish after SIGTERM.
     #[serde(with = "humantime_serde")]
     pub shutdown_timeout: Duration,
+    /// The proxies that are believed about where a request comes from.
+    pub trusted_proxies: Networks,
+    /// The header in which they say so.
+    pub forwarded_header: ForwardedHeader,
+}
+
+/// In which header proxies say where a request comes from. Only one is read: a
+/// proxy that writes one passes the other on as the client wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239)
+    Forwarded,
 }
 
 /// `[database]`
@@ -252,6 +276,8 @@ impl Default for HttpSettings {
             head_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(75),
             shutdown_timeout: Duration::from_secs(30),
+            trusted_proxies: Networks::default(),
+            forwarded_header: ForwardedHeader::default(),
         }
     }
 }

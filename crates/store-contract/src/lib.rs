@@ -1,5 +1,5 @@
-//! What every store and every seat gate must do, as one suite of tests that
-//! any adapter runs in full.
+//! What every store, every seat gate and every rate limiter must do, as one
+//! suite of tests that any adapter runs in full.
 //!
 //! The docs of [`domain::ports`] are the contract; each promise in them is one
 //! test here, named as a sentence. A runner shows, picks and parallelises
@@ -84,6 +84,35 @@
 //! # }
 //! ```
 //!
+//! # Plugging in a rate limiter
+//!
+//! And with a [`LimiterBackend`] and [`limiter_contract!`]:
+//!
+//! ```
+//! use std::time::Duration;
+//! use domain::ports::RateLimiter;
+//! use store_contract::reference::MemoryLimiter;
+//! use store_contract::{LimiterBackend, async_trait, limiter_contract};
+//!
+//! struct Mine(MemoryLimiter);
+//!
+//! #[async_trait]
+//! impl LimiterBackend for Mine {
+//!     async fn start() -> Self {
+//!         Mine(MemoryLimiter::default())
+//!     }
+//!     async fn pass(&self, time: Duration) {
+//!         self.0.pass(time); // put the clock ahead
+//!     }
+//!     fn limiter(&self) -> &dyn RateLimiter { &self.0 }
+//! }
+//!
+//! limiter_contract!(Mine);
+//! # fn main() {
+//! # store_contract::run_limiter::<Mine, _>(store_contract::promises::limiter::a_burst_is_granted_and_not_one_more);
+//! # }
+//! ```
+//!
 //! # Random operations
 //!
 //! `random::*` draw operations from a seed and compare every answer with a
@@ -117,8 +146,8 @@ pub mod promises;
 pub mod reference;
 
 pub use async_trait::async_trait;
-pub use backend::{AccountsBackend, Backend, GateBackend, StoreSettings};
+pub use backend::{AccountsBackend, Backend, GateBackend, LimiterBackend, StoreSettings};
 pub use runner::{
-    AccountsBench, Bench, GateBench, run_accounts, run_gate, run_gate_hasty, run_store,
-    run_store_forgetful, run_store_with,
+    AccountsBench, Bench, GateBench, LimiterBench, run_accounts, run_gate, run_gate_hasty,
+    run_limiter, run_store, run_store_forgetful, run_store_with,
 };

@@ -21,6 +21,7 @@ mod matrix;
 mod open_mode;
 mod openapi;
 mod protocol;
+mod rate_limits;
 mod users;
 
 use chrono::{DateTime, FixedOffset};

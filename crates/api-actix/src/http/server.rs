@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::settings::HttpSettings;
 
 use super::middleware::{conditional, open_mode, request_context};
-use super::routes;
+use super::{limits, routes};
 
 /// Who stops a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub(crate) fn start(
                 refuses_forwarded,
                 from_fn(open_mode::refuse_forwarded),
             ))
+            .wrap(from_fn(limits::limit))
             .wrap(from_fn(request_context::wrap))
     })
     .max_connections(settings.connections_per_worker_max.get())

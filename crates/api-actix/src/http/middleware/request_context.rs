@@ -8,13 +8,14 @@ use std::time::Instant;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TryIntoHeaderPair};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, TryIntoHeaderPair};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::failure::with_causes;
+use crate::http::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::http::problem::{MEDIA_TYPE, Problem, Written};
 
 /// Carries the request's id, there and back.
@@ -93,8 +94,10 @@ fn render<B: MessageBody>(
     log(&problem, response.request(), request_id);
     let (request, response) = response.into_parts();
     let mut rendered = HttpResponse::build(problem.status);
-    if let Some(allow) = response.headers().get("Allow") {
-        rendered.insert_header(("Allow", allow.clone()));
+    for name in [ALLOW, RATE_LIMIT, RATE_LIMIT_POLICY] {
+        if let Some(value) = response.headers().get(&name) {
+            rendered.insert_header((name, value.clone()));
+        }
     }
     for (name, value) in &problem.headers {
         if let Ok(header) = (*name, value.as_str()).try_into_pair() {
