@@ -410,13 +410,21 @@ impl Settings {
     pub(crate) fn auth_mode(&self) -> AuthMode {
         match self.auth.mode {
             Some(mode) => mode,
-            None if self.listens_on_loopback() => AuthMode::Open,
+            None if self.is_reached_by_this_machine_alone() => AuthMode::Open,
             None => AuthMode::Required,
         }
     }
 
-    /// Whether only this machine can reach the server, as far as it knows.
-    pub(crate) fn listens_on_loopback(&self) -> bool {
+    /// Whether nobody else can reach the server, as far as the settings say.
+    pub(crate) fn is_reached_by_this_machine_alone(&self) -> bool {
+        self.listens_on_loopback()
+            && self.http.trusted_proxies.0.is_empty()
+            && self.auth.mode != Some(AuthMode::Required)
+            && !self.auth.open_beyond_loopback
+    }
+
+    /// Whether it listens to this machine alone; a proxy may do otherwise.
+    fn listens_on_loopback(&self) -> bool {
         let host = self.http.host.as_str();
         let address = host.parse::<IpAddr>();
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())

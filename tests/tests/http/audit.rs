@@ -107,7 +107,20 @@ async fn refusals_at_the_door_are_recorded() {
         .bearer(&alice.access_token)
         .await
         .expect(403);
-    let refusals = client.entries("/admin/audit?refused=true").await;
+    // What is not hers: as if it did not exist, but recorded.
+    let bob = client.register("bob@example.com").await;
+    let other = client.booked(bob, event, 1).await;
+    client
+        .cancel(other)
+        .bearer(&alice.access_token)
+        .await
+        .expect(404);
+    let probed = client.entries("/admin/audit?action=cancel_booking").await;
+    assert_eq!(probed[0]["refused"], "booking_not_found");
+    assert_eq!(probed[0]["object"], json!(format!("booking:{other}")));
+    let refusals = client
+        .entries("/admin/audit?refused=true&action=delete_event")
+        .await;
     let object = json!(format!("event:{event}"));
     let refusal = |actor: &str, code: &str| {
         let mut entry = done(actor, "delete_event", object.clone());

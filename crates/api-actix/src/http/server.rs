@@ -31,7 +31,7 @@ pub(crate) fn start(
     settings: &HttpSettings,
     stopped_by: StoppedBy,
 ) -> std::io::Result<(Server, Vec<SocketAddr>)> {
-    let refuses_forwarded = app.is_open() && !app.auth.open_beyond_loopback;
+    let refuses_strangers = app.is_open() && !app.auth.open_beyond_loopback;
     let data = web::Data::new(app);
     let mut server = HttpServer::new(move || {
         ActixApp::new()
@@ -41,8 +41,8 @@ pub(crate) fn start(
             .wrap(Compress::default())
             .wrap(from_fn(conditional::answer))
             .wrap(Condition::new(
-                refuses_forwarded,
-                from_fn(open_mode::refuse_forwarded),
+                refuses_strangers,
+                from_fn(open_mode::refuse_strangers),
             ))
             .wrap(from_fn(limits::limit))
             .wrap(from_fn(request_context::wrap))

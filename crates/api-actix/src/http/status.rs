@@ -339,6 +339,30 @@ pub(crate) fn for_users_only() -> Problem {
     )
 }
 
+/// A request in open mode for a name that is not this machine's, or from a page
+/// of somebody else's.
+pub(crate) fn foreign_in_open_mode(header: &str) -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "foreign_in_open_mode",
+        "Foreign in open mode",
+        format!(
+            "the header {header} does not name this machine: this server is open to everybody on \
+             its machine, and to nobody else; set auth.mode=required"
+        ),
+    )
+}
+
+/// A user who has a password needs no help to one.
+pub(crate) fn has_password() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "has_password",
+        "Has a password",
+        "the user has a password: to replace it takes the scope admin:users",
+    )
+}
+
 /// A request that came by way of somebody else, in open mode.
 pub(crate) fn forwarded_in_open_mode(header: &str) -> Problem {
     Problem::new(

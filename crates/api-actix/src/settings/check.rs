@@ -40,9 +40,10 @@ impl Settings {
                                no control characters, no white space around it";
                 return Err(wrong(name, problem));
             }
-            if key == DEFAULT_ADMIN_KEY && !self.listens_on_loopback() {
+            if key == DEFAULT_ADMIN_KEY && !self.is_reached_by_this_machine_alone() {
                 let problem = "(ADMIN_KEY) must not be the default one where others can reach \
-                               the server, by http.host";
+                               the server, by http.host, http.trusted_proxies, auth.mode or \
+                               auth.open_beyond_loopback";
                 return Err(wrong(name, problem));
             }
         }
@@ -52,9 +53,9 @@ impl Settings {
     fn check_auth(&self) -> Result<(), SettingsError> {
         let auth = &self.auth;
         let is_open = auth.mode == Some(AuthMode::Open);
-        if is_open && !self.listens_on_loopback() && !auth.open_beyond_loopback {
-            let problem = "must not be open where others can reach the server, by http.host, \
-                           unless auth.open_beyond_loopback is true";
+        if is_open && !self.is_reached_by_this_machine_alone() && !auth.open_beyond_loopback {
+            let problem = "must not be open where others can reach the server, by http.host or \
+                           http.trusted_proxies, unless auth.open_beyond_loopback is true";
             return Err(wrong("auth.mode", problem));
         }
         for (name, lasts, most) in [

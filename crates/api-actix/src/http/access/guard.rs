@@ -2,6 +2,7 @@
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 use domain::model::{Actor, Principal};
@@ -53,6 +54,12 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     if !is_recorded {
         let mut response = next.call(request).await?;
         limits::show(left, response.headers_mut());
+        // In open mode strangers ask for whatever they like.
+        if actor != Actor::Anonymous && audit::is_refusal(call, response.status())
+            || call.access == Access::Unasked && response.status() == StatusCode::UNAUTHORIZED
+        {
+            audit::answered(&app, call, actor, &response).await;
+        }
         return Ok(response.map_into_left_body());
     }
     // What is done is recorded, whether its client waits for it or not.
