@@ -17,6 +17,7 @@
 //! | `link` | the way to Redis: connections, limits on waiting, going around |
 //! | `breaker` | when Redis is gone around and who tries it again |
 //! | `settings` | what an operator may choose |
+//! | `url` | where Redis is, and who is trusted to be it |
 
 mod blocks;
 mod breaker;
@@ -27,6 +28,7 @@ mod lane;
 mod link;
 mod scripts;
 mod settings;
+mod url;
 
 pub use gate::RedisSeatGate;
 pub use settings::{ConnectError, GateSettings};

@@ -19,3 +19,4 @@ mod overload;
 mod process;
 mod races;
 mod settings;
+mod tls;
