@@ -12,6 +12,7 @@ mod bad_parameters;
 mod bookings;
 mod cancel;
 mod demo_data;
+mod edge;
 mod etags;
 mod event_lists;
 mod history;
