@@ -34,6 +34,9 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         audit::refused(&app, call, actor, &request, &problem).await;
         return refuse(request, problem);
     }
+    if let Some(problem) = unknown_parameter(call, &request) {
+        return refuse(request, problem);
+    }
     let is_recorded = match call.recorded {
         Recorded::Never => false,
         Recorded::ForOthers => matches!(principal, Principal::Service { .. } | Principal::Admin),
@@ -56,6 +59,19 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         Ok(outcome) => outcome,
         Err(panic) => Err(Problem::internal(Box::new(panic)).into()),
     }
+}
+
+/// Refuses a query where none is read; the others refuse what they do not know.
+fn unknown_parameter(call: Call, request: &ServiceRequest) -> Option<Problem> {
+    let query = request.query_string();
+    if query.is_empty() || call.may_have_query() {
+        return None;
+    }
+    let name = query.split(['=', '&']).next().unwrap_or_default();
+    Some(Problem::invalid_field(
+        name,
+        "is not a parameter of this call",
+    ))
 }
 
 async fn identify(app: &App, call: Call, request: &ServiceRequest) -> Result<Principal, Problem> {
