@@ -1,4 +1,5 @@
-//! The promises of the ports, kept by a file, by memory and by the gate.
+//! The promises of the ports, kept by a file, by memory, by the gate and by the
+//! rate limiter.
 //!
 //! Not a test from outside, because one step of it is none of the ports': rows
 //! with equal times, which only the crate itself can make in memory.
@@ -11,17 +12,20 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use domain::ports::{
     AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
-    EventStore, Maintenance, Probe, SalesReports, SeatGate, SessionStore, StoreError, UserStore,
+    EventStore, Maintenance, Probe, RateLimiter, SalesReports, SeatGate, SessionStore, StoreError,
+    UserStore,
 };
-use store_contract::{AccountsBackend, Backend, GateBackend, StoreSettings, async_trait};
+use store_contract::{
+    AccountsBackend, Backend, GateBackend, LimiterBackend, StoreSettings, async_trait,
+};
 use tempfile::TempDir;
 
 use crate::error::before_commit;
 use crate::{
-    Database, InProcessSeatGate, SqliteAccountStore, SqliteApiKeyStore, SqliteAuditLog,
-    SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore, SqliteLocation,
-    SqliteMaintenance, SqliteProbe, SqliteSalesReports, SqliteSessionStore, SqliteSettings,
-    SqliteUserStore,
+    Database, InProcessRateLimiter, InProcessSeatGate, SqliteAccountStore, SqliteApiKeyStore,
+    SqliteAuditLog, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore,
+    SqliteLocation, SqliteMaintenance, SqliteProbe, SqliteSalesReports, SqliteSessionStore,
+    SqliteSettings, SqliteUserStore,
 };
 
 /// Where a store under test keeps its data.
@@ -226,6 +230,35 @@ impl GateBackend for Gate {
     }
 }
 
+/// A limiter whose clock goes by itself and can be set ahead.
+struct Limiter {
+    limiter: InProcessRateLimiter,
+    ahead_ms: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl LimiterBackend for Limiter {
+    async fn start() -> Self {
+        let ahead_ms = Arc::new(AtomicU64::new(0));
+        let (start, ahead) = (Instant::now(), Arc::clone(&ahead_ms));
+        let clock = move || start.elapsed() + Duration::from_millis(ahead.load(Ordering::SeqCst));
+        Self {
+            limiter: InProcessRateLimiter::with_clock(clock),
+            ahead_ms,
+        }
+    }
+
+    async fn pass(&self, time: Duration) {
+        // A rest of a millisecond counts as a whole one.
+        let time_ms = u64::try_from(time.as_millis()).expect("not that long") + 1;
+        self.ahead_ms.fetch_add(time_ms, Ordering::SeqCst);
+    }
+
+    fn limiter(&self) -> &dyn RateLimiter {
+        &self.limiter
+    }
+}
+
 mod file {
     store_contract::store_contract!(super::Store<super::File>);
     store_contract::accounts_contract!(super::Store<super::File>);
@@ -238,4 +271,5 @@ mod memory {
 
 mod in_process {
     store_contract::gate_contract!(super::Gate);
+    store_contract::limiter_contract!(super::Limiter);
 }

@@ -1,5 +1,5 @@
 //! Utsavam with nothing else installed: its stores on SQLite, which is compiled
-//! in, and a seat gate in this process.
+//! in, and a seat gate and a rate limiter in this process.
 //!
 //! A [`Database`] is one file (or the memory of this process) that one server
 //! has to itself. A single thread writes, one transaction after the other, so
@@ -20,6 +20,7 @@
 //! | `database` | opening, migrating, handing work to the threads |
 //! | `store` | one file for each port |
 //! | `gate` | the seat gate |
+//! | `limiter` | the rate limiter |
 //!
 //! No async runtime runs in here: a port's future only waits for an answer, on
 //! whatever runtime the caller has.
@@ -32,6 +33,7 @@ mod error;
 mod files;
 mod gate;
 mod lane;
+mod limiter;
 mod prepared;
 mod rows;
 mod session;
@@ -40,6 +42,7 @@ mod store;
 
 pub use database::{Database, OpenError};
 pub use gate::InProcessSeatGate;
+pub use limiter::InProcessRateLimiter;
 pub use settings::{LocationError, SqliteLocation, SqliteSettings};
 pub use store::{
     SqliteAccountStore, SqliteApiKeyStore, SqliteArchive, SqliteAuditLog, SqliteBookingRecords,

@@ -3,8 +3,9 @@
 //! A store method is one transaction. It locks and reads the facts, asks a
 //! rule of `domain`, and writes what the rule decided; constraints are the
 //! backstop, never the mechanism. Locks are taken in one order everywhere:
-//! idempotency keys by `(user_id, key)`, then events by id, then bookings, then
-//! the session's slot of the booking totals. Isolation is READ COMMITTED.
+//! idempotency keys by `(user_id, key)`, then events by id, then users by id,
+//! then bookings, then the session's slot of the booking totals; where users log
+//! in, the user, then sessions, then tokens. Isolation is READ COMMITTED.
 //!
 //! Transactions run in tasks of their own on the runtime that calls: whoever
 //! stops waiting for an answer does not stop the work.

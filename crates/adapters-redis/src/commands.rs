@@ -11,7 +11,7 @@ use domain::ports::GateAnswer;
 use group_commit::Reply;
 
 use crate::blocks::Trim;
-use crate::scripts::{Scripts, is_unknown_script};
+use crate::scripts::{Script, Scripts};
 
 /// Commands of one batch: few enough for what `batch.lua` unpacks at once, with
 /// as many trims of earlier batches before them, and for Redis to be done in a
@@ -169,7 +169,7 @@ impl<'a> Plan<'a> {
             events.push(call.audience);
         }
         let question = Question {
-            scripts: self.scripts,
+            script: self.scripts.batch_script(),
             commands,
         };
         let audience = Audience {
@@ -229,7 +229,7 @@ fn write_words(call: &mut Cmd, command: GateCommand) {
 
 /// What is asked of Redis in one round trip.
 pub(crate) struct Question<'a> {
-    scripts: &'a Scripts,
+    script: &'a Script,
     commands: Pipeline,
 }
 
@@ -237,26 +237,7 @@ impl Question<'_> {
     /// Asks; one answer per event. An event whose keys are damaged has an error
     /// for an answer, and the others have theirs.
     pub(crate) async fn ask(self, redis: &mut impl ConnectionLike) -> RedisResult<Vec<Value>> {
-        let count = self.commands.len();
-        let mut answers = redis.req_packed_commands(&self.commands, 0, count).await?;
-        let unknown: Vec<_> = (0..answers.len())
-            .filter(|&call| is_unknown_script(&answers[call]))
-            .collect();
-        if !unknown.is_empty() {
-            // Nothing was run there, so even what must not be repeated is asked
-            // again, and only there.
-            let again = self
-                .commands
-                .cmd_iter()
-                .enumerate()
-                .filter(|(call, _)| unknown.binary_search(call).is_ok())
-                .map(|(_, command)| command.clone());
-            let answers_again = self.scripts.teach_and_run(again, redis).await?;
-            for (call, answer) in unknown.into_iter().zip(answers_again) {
-                answers[call] = answer;
-            }
-        }
-        Ok(answers)
+        self.script.run_all(&self.commands, redis).await
     }
 }
 
@@ -386,7 +367,7 @@ mod tests {
             commands.add_command(scripts.batch(EventId::try_new(id).expect("positive"), 1));
         }
         let question = Question {
-            scripts: &scripts,
+            script: scripts.batch_script(),
             commands,
         };
         let mut redis = Forgetful { asked: Vec::new() };

@@ -107,6 +107,11 @@ impl RedisSeatGate {
         self.front.drain().await;
     }
 
+    /// A link to the same Redis, and how long it is waited for.
+    pub(crate) fn link_beside(&self) -> (Link, Duration) {
+        (self.link.beside(), self.settings.response_timeout)
+    }
+
     /// Asks for something whose answer nobody needs, and waits until it is done.
     async fn ask_for(&self, command: GateCommand) {
         if let Err(error) = self.front.ask(command).await {

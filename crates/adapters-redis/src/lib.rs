@@ -1,7 +1,8 @@
-//! Utsavam on Redis: the seat gate.
+//! Utsavam on Redis: the seat gate and the rate limiter.
 //!
 //! [`RedisSeatGate`] implements [`domain::ports::SeatGate`] with Lua scripts, and
-//! [`domain::ports::Probe`]. What many ask at the same time goes in one round
+//! [`domain::ports::Probe`]; [`RedisRateLimiter`] implements
+//! [`domain::ports::RateLimiter`]. What many ask at the same time goes in one round
 //! trip. Redis holds nothing that must
 //! survive: whenever it is away, slow, flushed or wrong, the gate answers
 //! "unknown" within a bounded time and the store decides alone.
@@ -13,6 +14,7 @@
 //! | `blocks` | tokens that this process holds for many |
 //! | `lane` | the queue: who waits, who goes together, who is told what |
 //! | `commands` | a batch as calls of one script, and its answers |
+//! | `limiter` | the rate limiter, with what this process decides of it by itself |
 //! | `scripts` | the Lua of `src/lua`, its keys, arguments and answers |
 //! | `link` | the way to Redis: connections, limits on waiting, going around |
 //! | `breaker` | when Redis is gone around and who tries it again |
@@ -25,10 +27,12 @@ mod commands;
 mod front;
 mod gate;
 mod lane;
+mod limiter;
 mod link;
 mod scripts;
 mod settings;
 mod url;
 
 pub use gate::RedisSeatGate;
+pub use limiter::RedisRateLimiter;
 pub use settings::{ConnectError, GateSettings};

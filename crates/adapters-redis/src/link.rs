@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -69,10 +69,10 @@ pub(crate) struct Link {
     shared: Mutex<Option<Shared>>,
     /// One permit per connection of the pool. Callers queue here and not in the pool, so
     /// that the queue hears at once when Redis is lost.
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     response_timeout: Duration,
     connect_timeout: Duration,
-    breaker: CircuitBreaker,
+    breaker: Arc<CircuitBreaker>,
 }
 
 /// The connection of batches.
@@ -92,19 +92,34 @@ impl Link {
             .set_response_timeout(Some(settings.response_timeout));
         let manager = Manager::new_with_config(info, config).map_err(|_| ConnectError::Url)?;
         let pool = Pool::builder(manager)
-            // Room for the shared connection, which is made here and leaves.
-            .max_size(settings.pool_size + 1)
+            // Room for the shared connections of this link and one beside it, which
+            // are made here and leave.
+            .max_size(settings.pool_size + 2)
             .build()
             .expect("only timeouts of the pool's own need a runtime, and it has none");
         Ok(Self {
             address,
             pool,
             shared: Mutex::new(None),
-            permits: Semaphore::new(settings.pool_size),
+            permits: Arc::new(Semaphore::new(settings.pool_size)),
             response_timeout: settings.response_timeout,
             connect_timeout: settings.connect_timeout,
-            breaker: CircuitBreaker::new(settings.cool_down, Instant::now()),
+            breaker: Arc::new(CircuitBreaker::new(settings.cool_down, Instant::now())),
         })
+    }
+
+    /// A link to the same Redis for other batches, which do not wait for those of
+    /// this one. Redis is lost and found for both.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            address: self.address.clone(),
+            pool: self.pool.clone(),
+            shared: Mutex::new(None),
+            permits: Arc::clone(&self.permits),
+            response_timeout: self.response_timeout,
+            connect_timeout: self.connect_timeout,
+            breaker: Arc::clone(&self.breaker),
+        }
     }
 
     /// Leave to ask Redis; `None` while it is being gone around.

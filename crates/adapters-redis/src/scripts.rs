@@ -11,7 +11,7 @@ use domain::model::{EventId, EventSeats};
 use domain::ports::{GateGeneration, GateReading};
 
 /// A script with the hash by which Redis knows it once it has seen it.
-struct Script {
+pub(crate) struct Script {
     source: &'static str,
     hash: String,
 }
@@ -60,24 +60,9 @@ impl Scripts {
         call
     }
 
-    /// Calls `batch.lua` after Redis forgot it. As a transaction, so that it is
-    /// not forgotten in between.
-    pub(crate) async fn teach_and_run(
-        &self,
-        calls: impl IntoIterator<Item = Cmd>,
-        redis: &mut impl ConnectionLike,
-    ) -> RedisResult<Vec<Value>> {
-        let mut lesson = Pipeline::new();
-        lesson.atomic().ignore_errors();
-        lesson
-            .cmd("SCRIPT")
-            .arg("LOAD")
-            .arg(self.batch.source)
-            .ignore();
-        for call in calls {
-            lesson.add_command(call);
-        }
-        lesson.query_async(redis).await
+    /// The script that [`batch`](Self::batch) calls.
+    pub(crate) fn batch_script(&self) -> &Script {
+        &self.batch
     }
 
     pub(crate) fn raise(&self, event: EventSeats) -> Call<'_> {
@@ -146,6 +131,62 @@ impl Script {
         }
     }
 
+    /// The one of the rate limiter, which shares nothing with those of the gate.
+    pub(crate) fn rate() -> Self {
+        Self::new(include_str!("lua/rate.lua"))
+    }
+
+    /// A call to which the number of keys, keys and arguments are to be added.
+    pub(crate) fn call(&self) -> Cmd {
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(&self.hash);
+        call
+    }
+
+    /// Sends calls of this script together: one answer for each, which may be an
+    /// error. Those that Redis did not run because it does not know the script
+    /// (any more) are sent once more.
+    pub(crate) async fn run_all(
+        &self,
+        calls: &Pipeline,
+        redis: &mut impl ConnectionLike,
+    ) -> RedisResult<Vec<Value>> {
+        let mut answers = redis.req_packed_commands(calls, 0, calls.len()).await?;
+        let unknown: Vec<_> = (0..answers.len())
+            .filter(|&call| is_unknown_script(&answers[call]))
+            .collect();
+        if !unknown.is_empty() {
+            // Nothing was run there, so even what must not be repeated is asked
+            // again, and only there.
+            let again = calls
+                .cmd_iter()
+                .enumerate()
+                .filter(|(call, _)| unknown.binary_search(call).is_ok())
+                .map(|(_, command)| command.clone());
+            let answers_again = self.teach_and_run(again, redis).await?;
+            for (call, answer) in unknown.into_iter().zip(answers_again) {
+                answers[call] = answer;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Calls the script after Redis forgot it. As a transaction, so that it is
+    /// not forgotten in between.
+    async fn teach_and_run(
+        &self,
+        calls: impl IntoIterator<Item = Cmd>,
+        redis: &mut impl ConnectionLike,
+    ) -> RedisResult<Vec<Value>> {
+        let mut lesson = Pipeline::new();
+        lesson.atomic().ignore_errors();
+        lesson.cmd("SCRIPT").arg("LOAD").arg(self.source).ignore();
+        for call in calls {
+            lesson.add_command(call);
+        }
+        lesson.query_async(redis).await
+    }
+
     fn on(&self, event_id: EventId) -> Call<'_> {
         Call {
             script: self,
@@ -205,7 +246,7 @@ fn is_no_script(error: &RedisError) -> bool {
 }
 
 /// Whether a call was not run because Redis does not know its script.
-pub(crate) fn is_unknown_script(answer: &Value) -> bool {
+fn is_unknown_script(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
 }
 

@@ -1,13 +1,15 @@
-//! The contract of every seat gate, on Redis (`REDIS_URL`). Each promise has a
-//! logical database of its own.
+//! The contracts of every seat gate and every rate limiter, on Redis
+//! (`REDIS_URL`). Each promise has a logical database of its own.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use adapters_redis::{GateSettings, RedisSeatGate};
+use adapters_redis::{GateSettings, RedisRateLimiter, RedisSeatGate};
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, AsyncConnectionConfig, Client};
-use domain::ports::SeatGate;
-use store_contract::{GateBackend, async_trait, gate_contract};
+use domain::ports::{RateLimiter, SeatGate};
+use store_contract::{GateBackend, LimiterBackend, async_trait, gate_contract, limiter_contract};
 
 /// A busy machine with many tests is no reason to fail.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,15 +26,8 @@ struct Redis {
 impl GateBackend for Redis {
     async fn start(lease_time: Duration) -> Self {
         let url = empty_database().await;
-        let settings = GateSettings {
-            lease_ttl: lease_time,
-            response_timeout: PATIENCE,
-            connect_timeout: PATIENCE,
-            pool_size: 8,
-            cool_down: Duration::from_secs(1),
-        };
         Self {
-            gate: RedisSeatGate::try_new(&url, settings).expect("a good URL"),
+            gate: gate(&url, lease_time),
             operator: connect(&url).await,
         }
     }
@@ -60,6 +55,66 @@ impl GateBackend for Redis {
 }
 
 gate_contract!(Redis);
+
+/// A limiter whose own clock can be set ahead. That of Redis cannot: the times in
+/// its keys are put back instead.
+struct Limiter {
+    limiter: RedisRateLimiter,
+    ahead_us: Arc<AtomicU64>,
+    operator: MultiplexedConnection,
+}
+
+#[async_trait]
+impl LimiterBackend for Limiter {
+    async fn start() -> Self {
+        let url = empty_database().await;
+        let ahead_us = Arc::new(AtomicU64::new(0));
+        let (start, ahead) = (Instant::now(), Arc::clone(&ahead_us));
+        let clock = move || start.elapsed() + Duration::from_micros(ahead.load(Ordering::SeqCst));
+        Self {
+            limiter: RedisRateLimiter::with_clock(&gate(&url, PATIENCE), clock),
+            ahead_us,
+            operator: connect(&url).await,
+        }
+    }
+
+    async fn pass(&self, time: Duration) {
+        // A rest of a microsecond counts as a whole one.
+        let time_us = u64::try_from(time.as_micros()).expect("not that long") + 1;
+        let mut operator = self.operator.clone();
+        let buckets: Vec<String> = redis::cmd("KEYS")
+            .arg("{rate:*}:*")
+            .query_async(&mut operator)
+            .await
+            .expect("redis lists");
+        for bucket in buckets {
+            redis::cmd("DECRBY")
+                .arg(bucket)
+                .arg(time_us)
+                .exec_async(&mut operator)
+                .await
+                .expect("redis subtracts");
+        }
+        self.ahead_us.fetch_add(time_us, Ordering::SeqCst);
+    }
+
+    fn limiter(&self) -> &dyn RateLimiter {
+        &self.limiter
+    }
+}
+
+limiter_contract!(Limiter);
+
+fn gate(url: &str, lease_ttl: Duration) -> RedisSeatGate {
+    let settings = GateSettings {
+        lease_ttl,
+        response_timeout: PATIENCE,
+        connect_timeout: PATIENCE,
+        pool_size: 8,
+        cool_down: Duration::from_secs(1),
+    };
+    RedisSeatGate::try_new(url, settings).expect("a good URL")
+}
 
 /// The URL of an empty database that no other test uses.
 async fn empty_database() -> String {

@@ -6,6 +6,7 @@ use tokio::runtime::Handle;
 
 use crate::auth::{Identities, Passwords};
 use crate::http::access::Auditor;
+use crate::http::limits::RateLimits;
 use crate::http::problem::Problem;
 use crate::settings::{AuthMode, AuthSettings, HttpSettings, Settings};
 use crate::wiring::Services;
@@ -24,12 +25,19 @@ pub(crate) struct App {
     pub(crate) auditor: Arc<Auditor>,
     pub(crate) auth: Arc<AuthSettings>,
     pub(crate) limits: Arc<HttpSettings>,
+    /// Unless nobody is limited.
+    pub(crate) rate_limits: Option<Arc<RateLimits>>,
 }
 
 impl App {
     /// Must be called on the main runtime.
     pub(crate) fn new(services: Services, settings: &Settings) -> Self {
+        let rate_limits = services.rates.as_ref().map(|rates| {
+            let limiter = Arc::clone(&rates.limiter);
+            Arc::new(RateLimits::new(limiter, rates.policies, &settings.http))
+        });
         Self {
+            rate_limits,
             services: Arc::new(services),
             main_runtime: Handle::current(),
             waiting: Waiting::new(settings.http.in_flight_max.get()),

@@ -7,6 +7,7 @@ mod admin;
 mod cursor;
 mod docs;
 mod extract;
+pub(crate) mod limits;
 mod middleware;
 pub(crate) mod openapi;
 mod paging;

@@ -7,6 +7,8 @@
 
 mod check;
 mod list;
+mod networks;
+mod rate_limit;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -17,6 +19,10 @@ use config::{Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::redact::redact_url;
+
+pub use networks::{Network, Networks, NotANetwork};
+pub(crate) use rate_limit::RatePolicies;
+pub use rate_limit::{RateLimitSettings, RateSettings};
 
 /// The admin key of an installation that nobody has configured.
 pub(crate) const DEFAULT_ADMIN_KEY: &str = "change_me_admin_key";
@@ -44,6 +50,8 @@ pub struct Settings {
     pub idempotency: IdempotencySettings,
     /// Who may do what.
     pub auth: AuthSettings,
+    /// Rate limits.
+    pub rate_limit: RateLimitSettings,
     /// Administration.
     pub admin: AdminSettings,
     /// Logging.
@@ -91,6 +99,22 @@ pub struct HttpSettings {
     /// (`Strict-Transport-Security`); unset means that nothing is said.
     #[serde(with = "humantime_serde")]
     pub hsts_max_age: Option<Duration>,
+    /// The proxies that are believed about where a request comes from.
+    pub trusted_proxies: Networks,
+    /// The header in which they say so.
+    pub forwarded_header: ForwardedHeader,
+}
+
+/// In which header proxies say where a request comes from. Only one is read: a
+/// proxy that writes one passes the other on as the client wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239)
+    Forwarded,
 }
 
 /// `[database]`
@@ -268,6 +292,8 @@ impl Default for HttpSettings {
             shutdown_timeout: Duration::from_secs(30),
             cors_origins: Vec::new(),
             hsts_max_age: None,
+            trusted_proxies: Networks::default(),
+            forwarded_header: ForwardedHeader::default(),
         }
     }
 }

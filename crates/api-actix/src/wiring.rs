@@ -1,39 +1,50 @@
 //! Which adapter stands behind which port, going by the settings alone.
 //!
-//! | settings | store | seat gate |
-//! |---|---|---|
-//! | nothing | SQLite, a file of this process | in this process |
-//! | `database.url` is PostgreSQL's | PostgreSQL | none: the store decides |
-//! | and `redis.url` | as above | Redis |
+//! | settings | store | seat gate | rate limiter |
+//! |---|---|---|---|
+//! | nothing | SQLite, a file of this process | in this process | in this process |
+//! | `database.url` is PostgreSQL's | PostgreSQL | none: the store decides | in this process |
+//! | and `redis.url` | as above | Redis | Redis, or else in this process |
 //!
 //! A PostgreSQL that does not answer is a failure, never a reason to fall back.
 
 mod embedded;
+mod limiter;
 mod postgres;
 
 use std::sync::Arc;
 
-use adapters_embedded::{InProcessSeatGate, SqliteSettings};
+use adapters_embedded::{InProcessRateLimiter, InProcessSeatGate, SqliteSettings};
 use adapters_postgres::PgSettings;
-use adapters_redis::RedisSeatGate;
+use adapters_redis::{RedisRateLimiter, RedisSeatGate};
 use domain::model::SeatCount;
 use domain::ports::{
     AccountStore, ApiKeyStore, Archive, AuditLog, BookingRecords, BookingStore, DemoStore,
-    EventCatalogue, EventStore, Maintenance, NoGate, Probe, SalesReports, SeatGate, SessionStore,
-    UserStore,
+    EventCatalogue, EventStore, Maintenance, NoGate, Probe, RateLimiter, SalesReports, SeatGate,
+    SessionStore, UserStore,
 };
 use domain::rules::BookingPolicy;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use self::limiter::SharedLimiter;
 use crate::failure::Failure;
-use crate::settings::Settings;
+use crate::settings::{RatePolicies, Settings};
 
 /// Everything that use cases and handlers need, behind ports.
 pub(crate) struct Services {
     pub(crate) stores: Stores,
     pub(crate) gate: Gate,
     pub(crate) policy: BookingPolicy,
+    /// Unless nobody is limited.
+    pub(crate) rates: Option<Rates>,
+}
+
+/// Who may call how often, and who counts.
+#[derive(Clone)]
+pub(crate) struct Rates {
+    pub(crate) limiter: Arc<dyn RateLimiter>,
+    pub(crate) policies: RatePolicies,
 }
 
 /// Every store port, all on one database.
@@ -114,6 +125,7 @@ pub(crate) struct Plan {
     store: StorePlan,
     gate: Gate,
     policy: BookingPolicy,
+    rates: Option<Rates>,
 }
 
 enum StorePlan {
@@ -128,7 +140,10 @@ impl Plan {
         } else {
             StorePlan::Embedded(embedded::settings(settings)?)
         };
-        let gate = gate(settings, &store)?;
+        let (gate, limiter) = gate_and_limiter(settings, &store)?;
+        let policies = settings.rate_limit.policies();
+        let policies = policies.map_err(|error| Failure::new(error.to_string()))?;
+        let rates = Rates { limiter, policies };
         let seats_per_booking_max = SeatCount::try_new(settings.booking.seats_max.into())
             .map_err(|invalid| Failure::new(format!("the setting booking.seats_max {invalid}")))?;
         Ok(Self {
@@ -137,6 +152,7 @@ impl Plan {
             policy: BookingPolicy {
                 seats_per_booking_max,
             },
+            rates: settings.rate_limit.enabled.then_some(rates),
         })
     }
 
@@ -150,6 +166,7 @@ impl Plan {
             stores,
             gate: self.gate,
             policy: self.policy,
+            rates: self.rates,
         };
         Ok(Opened {
             services,
@@ -158,9 +175,12 @@ impl Plan {
     }
 }
 
-fn gate(settings: &Settings, store: &StorePlan) -> Result<Gate, Failure> {
+fn gate_and_limiter(
+    settings: &Settings,
+    store: &StorePlan,
+) -> Result<(Gate, Arc<dyn RateLimiter>), Failure> {
     let Some(url) = &settings.redis.url else {
-        return Ok(match store {
+        let gate = match store {
             StorePlan::Embedded(_) => {
                 let port = Arc::new(InProcessSeatGate::new(settings.gate.lease_ttl));
                 Gate {
@@ -178,7 +198,8 @@ fn gate(settings: &Settings, store: &StorePlan) -> Result<Gate, Failure> {
                 kept: false,
                 queue: None,
             },
-        });
+        };
+        return Ok((gate, Arc::new(InProcessRateLimiter::new())));
     };
     let settings = adapters_redis::GateSettings {
         lease_ttl: settings.gate.lease_ttl,
@@ -189,11 +210,13 @@ fn gate(settings: &Settings, store: &StorePlan) -> Result<Gate, Failure> {
     };
     let gate = RedisSeatGate::try_new(url, settings)
         .map_err(|error| Failure::new(format!("the setting redis.url (REDIS_URL): {error}")))?;
+    let limiter = SharedLimiter::new(RedisRateLimiter::beside(&gate));
     let gate = Arc::new(gate);
-    Ok(Gate {
+    let gate = Gate {
         port: gate.clone(),
         probe: Some(gate.clone()),
         kept: true,
         queue: Some(gate),
-    })
+    };
+    Ok((gate, Arc::new(limiter)))
 }

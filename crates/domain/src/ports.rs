@@ -20,6 +20,7 @@ mod bookings;
 mod demo;
 mod events;
 mod gate;
+mod limiter;
 mod maintenance;
 mod probe;
 mod sales;
@@ -37,6 +38,7 @@ pub use bookings::{
 pub use demo::DemoStore;
 pub use events::{ChangeEventError, DeleteEventError, EventCatalogue, EventStore, FindEventError};
 pub use gate::{GateAnswer, GateError, GateFault, GateGeneration, GateReading, NoGate, SeatGate};
+pub use limiter::{LimiterError, RateLimiter};
 pub use maintenance::Maintenance;
 pub use probe::{Probe, ProbeError};
 pub use sales::SalesReports;
@@ -55,6 +57,7 @@ pub mod mocks {
     pub use super::demo::MockDemoStore;
     pub use super::events::{MockEventCatalogue, MockEventStore};
     pub use super::gate::MockSeatGate;
+    pub use super::limiter::MockRateLimiter;
     pub use super::maintenance::MockMaintenance;
     pub use super::probe::MockProbe;
     pub use super::sales::MockSalesReports;

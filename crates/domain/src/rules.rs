@@ -7,6 +7,7 @@ mod batch;
 mod cancel;
 mod change;
 mod idempotency;
+mod token_bucket;
 
 pub use allot::{BookingPolicy, EventFacts, Refusal, SeatRequest, Standing, TooManySeats, allot};
 pub use archive::{ArchiveCheck, ArchiveSums, Inconsistency, RecordOrder};
@@ -16,3 +17,4 @@ pub use batch::{
 pub use cancel::{Cancellation, cancel};
 pub use change::{CapacityBelowConfirmed, change};
 pub use idempotency::{KeyReused, replay};
+pub use token_bucket::{TokenBucket, granted, refused};

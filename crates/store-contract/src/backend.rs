@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::ports::{
     AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
-    EventStore, Maintenance, Probe, SalesReports, SeatGate, SessionStore, UserStore,
+    EventStore, Maintenance, Probe, RateLimiter, SalesReports, SeatGate, SessionStore, UserStore,
 };
 
 /// How a store is to be set up for a test.
@@ -101,4 +101,25 @@ pub trait GateBackend: Send + Sync + 'static {
 
     /// The gate.
     fn gate(&self) -> &dyn SeatGate;
+}
+
+/// A rate limiter under test. Each promise gets one of its own; many exist at
+/// the same time.
+#[async_trait]
+pub trait LimiterBackend: Send + Sync + 'static {
+    /// A limiter that has seen nobody.
+    async fn start() -> Self
+    where
+        Self: Sized;
+
+    /// Lets so much time pass for the limiter: by setting its clocks ahead, or
+    /// what it remembers back.
+    async fn pass(&self, time: Duration);
+
+    /// Removes what [`start`](Self::start) made outside the program. Called
+    /// after the promise, kept or broken.
+    async fn stop(&self) {}
+
+    /// The limiter.
+    fn limiter(&self) -> &dyn RateLimiter;
 }

@@ -1,5 +1,5 @@
-//! What every store and every seat gate must do, as one suite of tests that
-//! any adapter runs in full.
+//! What every store, every seat gate and every rate limiter must do, as one
+//! suite of tests that any adapter runs in full.
 //!
 //! The docs of [`domain::ports`] are the contract; each promise in them is one
 //! test here, named as a sentence. A runner shows, picks and parallelises
@@ -51,7 +51,9 @@
 //! A store that keeps accounts, sessions, keys of services and the audit log
 //! implements [`AccountsBackend`] for the same type and calls
 //! [`accounts_contract!`] with it, beside `store_contract!` or in a module of
-//! its own.
+//! its own. `tests/reference.rs` of this crate does so. Lifetimes are tried by
+//! [`AccountsBackend::age`], never by waiting, so that the store's own clock
+//! decides.
 //!
 //! # Plugging in a seat gate
 //!
@@ -82,6 +84,35 @@
 //! # }
 //! ```
 //!
+//! # Plugging in a rate limiter
+//!
+//! And with a [`LimiterBackend`] and [`limiter_contract!`]:
+//!
+//! ```
+//! use std::time::Duration;
+//! use domain::ports::RateLimiter;
+//! use store_contract::reference::MemoryLimiter;
+//! use store_contract::{LimiterBackend, async_trait, limiter_contract};
+//!
+//! struct Mine(MemoryLimiter);
+//!
+//! #[async_trait]
+//! impl LimiterBackend for Mine {
+//!     async fn start() -> Self {
+//!         Mine(MemoryLimiter::default())
+//!     }
+//!     async fn pass(&self, time: Duration) {
+//!         self.0.pass(time); // put the clock ahead
+//!     }
+//!     fn limiter(&self) -> &dyn RateLimiter { &self.0 }
+//! }
+//!
+//! limiter_contract!(Mine);
+//! # fn main() {
+//! # store_contract::run_limiter::<Mine, _>(store_contract::promises::limiter::a_burst_is_granted_and_not_one_more);
+//! # }
+//! ```
+//!
 //! # Random operations
 //!
 //! `random::*` draw operations from a seed and compare every answer with a
@@ -93,6 +124,8 @@
 //!
 //! - Times keep microseconds, from the year 0 to 9999, and places in lists
 //!   within these years are accepted whatever their ids.
+//! - An id of a user that was erased is not given to another one: it is what
+//!   their bookings and the audit log still name.
 //! - [`StoreError::Busy`](domain::ports::StoreError::Busy) may answer any call
 //!   under load: the suite tries again. Any other trouble is a failure.
 
@@ -113,8 +146,8 @@ pub mod promises;
 pub mod reference;
 
 pub use async_trait::async_trait;
-pub use backend::{AccountsBackend, Backend, GateBackend, StoreSettings};
+pub use backend::{AccountsBackend, Backend, GateBackend, LimiterBackend, StoreSettings};
 pub use runner::{
-    AccountsBench, Bench, GateBench, run_accounts, run_gate, run_gate_hasty, run_store,
-    run_store_forgetful, run_store_with,
+    AccountsBench, Bench, GateBench, LimiterBench, run_accounts, run_gate, run_gate_hasty,
+    run_limiter, run_store, run_store_forgetful, run_store_with,
 };

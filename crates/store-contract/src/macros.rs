@@ -378,6 +378,38 @@ macro_rules! gate_contract {
     };
 }
 
+/// Writes one test per promise for the
+/// [`LimiterBackend`](crate::LimiterBackend) of that name.
+#[macro_export]
+macro_rules! limiter_contract {
+    ($backend:ty) => {
+        #[allow(dead_code)]
+        type LimiterUnderContract = $backend;
+
+        $crate::__tests! { LimiterUnderContract
+            limiter by run_limiter {
+                somebody_who_was_never_seen_has_a_full_bucket
+                a_burst_is_granted_and_not_one_more
+                a_refusal_takes_nothing_and_says_when_to_come_back
+                tokens_come_back_at_the_policys_pace
+                a_bucket_is_never_fuller_than_its_burst
+                many_tokens_are_taken_all_or_none
+                more_than_a_bucket_holds_is_never_granted
+                everybody_has_a_bucket_of_their_own
+                policies_have_buckets_of_their_own
+                a_policy_that_changed_goes_on_with_the_bucket
+                a_random_sequence_is_answered_as_the_rule_says
+            }
+            limiter_races by run_limiter {
+                a_burst_in_parallel_is_granted_exactly
+                a_large_burst_in_parallel_is_granted_and_not_one_more
+                whatever_sizes_are_asked_for_no_token_is_given_twice
+                a_crowd_of_subjects_gets_what_is_theirs
+            }
+        }
+    };
+}
+
 /// One module per group, one test per promise. `super` is where the contract
 /// was called, so the backend's name is looked up there.
 #[doc(hidden)]

@@ -20,6 +20,8 @@ pub mod gate_races;
 pub mod hasty_leases;
 pub mod idempotency;
 pub mod leases;
+pub mod limiter;
+pub mod limiter_races;
 pub mod maintenance;
 pub mod password_tokens;
 pub mod probe;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{AccountsBackend, Backend, GateBackend, StoreSettings};
+use crate::{AccountsBackend, Backend, GateBackend, LimiterBackend, StoreSettings};
 
 /// Long enough for every promise on a machine that does other things too; a
 /// promise that takes longer hangs.
@@ -87,6 +87,24 @@ impl Deref for GateBench {
 impl fmt::Debug for GateBench {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GateBench").finish_non_exhaustive()
+    }
+}
+
+/// The rate limiter of one test.
+#[derive(Clone)]
+pub struct LimiterBench(Arc<dyn LimiterBackend>);
+
+impl Deref for LimiterBench {
+    type Target = dyn LimiterBackend;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref()
+    }
+}
+
+impl fmt::Debug for LimiterBench {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LimiterBench").finish_non_exhaustive()
     }
 }
 
@@ -198,6 +216,23 @@ where
 {
     runtime().block_on(async {
         let bench = GateBench(Arc::new(B::start(lease_time).await));
+        let outcome = keep(promise(bench.clone())).await;
+        bench.stop().await;
+        outcome.unwrap_or_else(|panic| resume_unwind(panic));
+    });
+}
+
+/// Runs a promise on a fresh rate limiter.
+///
+/// # Panics
+/// The promise is broken.
+pub fn run_limiter<B, F>(promise: fn(LimiterBench) -> F)
+where
+    B: LimiterBackend,
+    F: Future<Output = ()> + Send + 'static,
+{
+    runtime().block_on(async {
+        let bench = LimiterBench(Arc::new(B::start().await));
         let outcome = keep(promise(bench.clone())).await;
         bench.stop().await;
         outcome.unwrap_or_else(|panic| resume_unwind(panic));

@@ -1,14 +1,16 @@
-//! The suite on the reference store and gate: it must hold for what is right
+//! The suite on the reference store, gate and limiter: it must hold for what is right
 //! by construction.
 
 use std::time::Duration;
 
 use domain::ports::{
     AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
-    EventStore, Maintenance, Probe, SalesReports, SeatGate, SessionStore, UserStore,
+    EventStore, Maintenance, Probe, RateLimiter, SalesReports, SeatGate, SessionStore, UserStore,
 };
-use store_contract::reference::{MemoryGate, MemoryStore};
-use store_contract::{AccountsBackend, Backend, GateBackend, StoreSettings, async_trait};
+use store_contract::reference::{MemoryGate, MemoryLimiter, MemoryStore};
+use store_contract::{
+    AccountsBackend, Backend, GateBackend, LimiterBackend, StoreSettings, async_trait,
+};
 
 struct Store(MemoryStore);
 
@@ -108,6 +110,24 @@ impl GateBackend for Gate {
     }
 }
 
+struct Limiter(MemoryLimiter);
+
+#[async_trait]
+impl LimiterBackend for Limiter {
+    async fn start() -> Self {
+        Self(MemoryLimiter::default())
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.0.pass(time);
+    }
+
+    fn limiter(&self) -> &dyn RateLimiter {
+        &self.0
+    }
+}
+
 store_contract::store_contract!(Store);
 store_contract::accounts_contract!(Store);
 store_contract::gate_contract!(Gate);
+store_contract::limiter_contract!(Limiter);

@@ -22,6 +22,7 @@ mod matrix;
 mod open_mode;
 mod openapi;
 mod protocol;
+mod rate_limits;
 mod strictness;
 mod users;
 

@@ -116,4 +116,4 @@ impl BookingStore for SqliteBookingStore {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

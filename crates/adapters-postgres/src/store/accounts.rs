@@ -26,6 +26,8 @@ use crate::error::before_commit;
 use crate::prepared::prepared;
 use crate::rows::{self, AccountRow, CredentialsRow};
 
+use super::sessions::EndSessions;
+
 super::store!(
     /// [`AccountStore`] on PostgreSQL.
     PgAccountStore
@@ -103,13 +105,6 @@ prepared!(
         "UPDATE users SET suspended_at = NULL WHERE id = ? AND erased_at IS NULL RETURNING ",
         account_columns!()
     )
-);
-
-prepared!(
-    /// Walks `sessions_of_user`. Only under the lock of the user's row: nobody
-    /// begins a session meanwhile.
-    EndSessions { user_id: i64 as BigInt, keep: Option<i64> as Nullable<BigInt> } -> (BigInt,),
-    "DELETE FROM sessions WHERE user_id = ? AND id IS DISTINCT FROM ?"
 );
 
 /// Keeps bookings and logins of the user out until the transaction ends.

@@ -1,9 +1,10 @@
-//! Sessions in PostgreSQL. A session that ends is removed; refresh secrets that
-//! were exchanged are kept, because whoever shows one again has a copy.
+//! Sessions in PostgreSQL. One that has ended is too old, and goes with those
+//! that are; refresh secrets that were exchanged are kept as long as they would be
+//! good, because whoever shows one again has a copy.
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool, Double, Timestamptz};
+use diesel::sql_types::{BigInt, Binary, Bool, Double, Nullable, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::model::{SecretDigest, Session, SessionId, SessionSecrets, UserId};
 use domain::ports::{BeginSessionError, RefreshError, SessionStore, StoreError};
@@ -24,6 +25,24 @@ const SECRETS_PER_SESSION: usize = 10;
 
 type SessionColumns = (BigInt, BigInt, Timestamptz, Timestamptz);
 
+/// A session that ends was over before all time, so that no clock that is set back
+/// makes it good again.
+macro_rules! ends {
+    () => {
+        " SET access_until = '-infinity', refresh_until = '-infinity' "
+    };
+}
+
+prepared!(
+    /// Walks `sessions_of_user`. Only under the lock of the user's row: nobody
+    /// begins a session meanwhile.
+    EndSessions { user_id: i64 as BigInt, keep: Option<i64> as Nullable<BigInt> } -> (BigInt,),
+    concat!(
+        "UPDATE sessions", ends!(),
+        "WHERE user_id = ? AND id IS DISTINCT FROM ? AND refresh_until > '-infinity'"
+    )
+);
+
 prepared!(
     /// Says whether the user is suspended. The lock makes logins of one user
     /// follow one another, so that a hundred stay a hundred, and keeps out whoever
@@ -36,10 +55,13 @@ prepared!(
 prepared!(
     /// Ends those that are too many with the new one. Walks `sessions_of_user`.
     EndSurplus { user_id: i64 as BigInt } -> (BigInt,),
-    "DELETE FROM sessions WHERE id = ANY (ARRAY(
-         SELECT id FROM sessions WHERE user_id = ? AND refresh_until > statement_timestamp()
-         ORDER BY refreshed_at DESC, id DESC OFFSET 99
-     ))"
+    concat!(
+        "UPDATE sessions", ends!(),
+        "WHERE id = ANY (ARRAY(
+             SELECT id FROM sessions WHERE user_id = ? AND refresh_until > statement_timestamp()
+             ORDER BY refreshed_at DESC, id DESC OFFSET 99
+         ))"
+    )
 );
 
 prepared!(
@@ -61,8 +83,8 @@ prepared!(
 
 prepared!(
     /// Locks the session by its unique secret and exchanges both. Whoever waited
-    /// for the lock finds that the secret is another one now, and no row. There
-    /// is no session of a suspended or erased user to be found.
+    /// for the lock finds that the secret is another one now, and no row. All
+    /// sessions of suspended and erased users have ended.
     Exchange {
         refresh: Vec<u8> as Binary,
         spent: Vec<u8> as Binary,
@@ -91,18 +113,20 @@ prepared!(
     /// not ended. A statement of its own: under READ COMMITTED the one that lost
     /// the race for a secret does not see that it was exchanged.
     EndCopied { refresh: Vec<u8> as Binary } -> (BigInt,),
-    "WITH copied AS MATERIALIZED (
-         SELECT c.session_id, c.user_id FROM spent_refresh_secrets c
-         JOIN users u ON u.id = c.user_id AND u.erased_at IS NULL
-         WHERE c.digest = ?
-     ), ended AS (
-         DELETE FROM sessions USING copied WHERE id = copied.session_id
-     )
-     SELECT user_id FROM copied"
+    concat!(
+        "WITH copied AS MATERIALIZED (
+             SELECT c.session_id, c.user_id FROM spent_refresh_secrets c
+             JOIN users u ON u.id = c.user_id AND u.erased_at IS NULL
+             WHERE c.digest = ?
+         ), ended AS (
+             UPDATE sessions", ends!(), "FROM copied WHERE id = copied.session_id
+         )
+         SELECT user_id FROM copied"
+    )
 );
 
 prepared!(
-    /// By the unique secret, and the user by primary key. Their sessions went when
+    /// By the unique secret, and the user by primary key. Their sessions ended when
     /// they were suspended or erased; this holds even if somebody did that by hand.
     FindSession { access: Vec<u8> as Binary } -> SessionColumns,
     "SELECT s.id, s.user_id, s.access_until, s.refresh_until
@@ -114,7 +138,7 @@ prepared!(
 prepared!(
     /// By primary key.
     EndSession { session_id: i64 as BigInt } -> (BigInt,),
-    "DELETE FROM sessions WHERE id = ?"
+    concat!("UPDATE sessions", ends!(), "WHERE id = ?")
 );
 
 prepared!(

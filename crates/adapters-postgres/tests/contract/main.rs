@@ -2,7 +2,7 @@
 //! promised of its batches and its migrations. Each promise has a database of
 //! its own.
 
-mod audit_log;
+mod audit_batches;
 mod batches;
 mod migrations;
 mod shop;

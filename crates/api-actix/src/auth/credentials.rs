@@ -20,6 +20,14 @@ pub(crate) enum Credential<'r> {
     AdminKey(&'r [u8]),
 }
 
+impl Credential<'_> {
+    /// Whether the headers show any, right or wrong.
+    pub(crate) fn is_shown(headers: &HeaderMap) -> bool {
+        let names = [AUTHORIZATION.as_str(), API_KEY, ADMIN_KEY];
+        names.iter().any(|name| headers.contains_key(*name))
+    }
+}
+
 impl<'r> Credential<'r> {
     /// The one that the headers show, if any.
     ///

@@ -1,7 +1,7 @@
 //! The description of the interface. Each handler describes itself; what all
 //! of them share is added here: invalid input, limits, trouble and the key.
 
-use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::Type;
@@ -178,6 +178,20 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 }
 
 fn add_shared_responses(operation: &mut Operation) {
+    add(
+        operation,
+        429,
+        "Too many requests, try again later (`rate_limited`)",
+    );
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            for (name, description) in RATE_LIMIT_HEADERS {
+                response
+                    .headers
+                    .insert((*name).to_owned(), header(description).into());
+            }
+        }
+    }
     if operation.parameters.is_some() || operation.request_body.is_some() {
         add(
             operation,
@@ -229,11 +243,7 @@ fn add(operation: &mut Operation, status: u16, description: &str) {
         .description(description)
         .content(MEDIA_TYPE, content);
     for (name, description) in headers_of(status) {
-        let header = HeaderBuilder::new()
-            .schema(Some(Object::with_type(Type::String)))
-            .description(Some(*description))
-            .build();
-        response = response.header(*name, header);
+        response = response.header(*name, header(description));
     }
     operation
         .responses
@@ -242,11 +252,30 @@ fn add(operation: &mut Operation, status: u16, description: &str) {
         .or_insert_with(|| RefOr::T(response.build()));
 }
 
+fn header(description: &str) -> Header {
+    HeaderBuilder::new()
+        .schema(Some(Object::with_type(Type::String)))
+        .description(Some(description))
+        .build()
+}
+
+/// What limited calls tell, whatever else they answer.
+const RATE_LIMIT_HEADERS: &[(&str, &str)] = &[
+    (
+        "RateLimit",
+        "What is left: `r` requests, and all of them after `t` seconds; absent where nobody is limited",
+    ),
+    (
+        "RateLimit-Policy",
+        "The limit: `q` requests in `w` seconds; absent where nobody is limited",
+    ),
+];
+
 /// The headers that a status brings along.
 fn headers_of(status: u16) -> &'static [(&'static str, &'static str)] {
     match status {
         401 => &[("WWW-Authenticate", "How to authenticate")],
-        503 => &[(
+        429 | 503 => &[(
             "Retry-After",
             "Seconds after which trying again makes sense",
         )],

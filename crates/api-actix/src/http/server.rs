@@ -11,7 +11,7 @@ use crate::settings::HttpSettings;
 
 use super::middleware::request_context::Outermost;
 use super::middleware::{conditional, cors, open_mode, request_context};
-use super::routes;
+use super::{limits, routes};
 
 /// Who stops a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub(crate) fn start(
                 refuses_forwarded,
                 from_fn(open_mode::refuse_forwarded),
             ))
+            .wrap(from_fn(limits::limit))
             .wrap(Condition::new(
                 !origins.is_empty(),
                 cors::for_origins(&origins),

@@ -371,6 +371,17 @@ pub(crate) fn method_not_allowed(allow: String) -> Problem {
     Problem::of_status(StatusCode::METHOD_NOT_ALLOWED).with_header("Allow", allow)
 }
 
+/// Somebody asked for more than a policy has.
+pub(crate) fn rate_limited(policy: &str, retry_after_s: u64) -> Problem {
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "rate_limited",
+        "Too many requests",
+        format!("too many requests for the limit \"{policy}\": try again in {retry_after_s} s"),
+    )
+    .with_header("Retry-After", retry_after_s.to_string())
+}
+
 /// The body is not JSON by its media type.
 pub(crate) fn unsupported_media_type() -> Problem {
     Problem::new(

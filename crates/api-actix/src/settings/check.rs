@@ -28,6 +28,7 @@ impl Settings {
                  database.statement_timeout: a lease must outlive its booking",
             ));
         }
+        self.rate_limit.policies()?;
         self.check_waits()
     }
 

@@ -3,10 +3,10 @@ use domain::model::{
     BookSeats, Capacity, EventChange, EventId, EventName, NewUser, PublishEvent, SeatCount,
 };
 use domain::ports::{BookingStore, EventStore, UserStore};
-use futures::executor::block_on;
 
 use super::*;
 use crate::prepared::exactly_one;
+use crate::store::bookings::tests::block_on;
 use crate::{
     Database, SqliteBookingStore, SqliteEventStore, SqliteLocation, SqliteSettings, SqliteUserStore,
 };

@@ -47,7 +47,7 @@ struct Seen {
 }
 
 /// On a runtime that outlives every future here: whoever waits has a timer in it.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(in crate::store) fn block_on<T>(future: impl Future<Output = T>) -> T {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         let mut builder = Builder::new_multi_thread();
         let builder = builder.worker_threads(1).enable_time();

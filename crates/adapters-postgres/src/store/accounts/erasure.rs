@@ -11,8 +11,9 @@ use crate::Database;
 use crate::error::{before_commit, stored};
 use crate::prepared::prepared;
 
+use super::super::sessions::EndSessions;
+use super::lock_out;
 use super::passwords::EndTokens;
-use super::{EndSessions, lock_out};
 
 prepared!(
     /// Leaves the id. The address that takes the place of theirs has a capital

@@ -14,7 +14,7 @@ use crate::Database;
 use crate::error::{before_commit, stored};
 use crate::prepared::prepared;
 
-use super::EndSessions;
+use super::super::sessions::EndSessions;
 
 prepared!(
     /// Locks the user's row as it writes it.

@@ -9,6 +9,7 @@ use domain::model::{Actor, Principal};
 use super::{Access, Call, Caller, Recorded, audit};
 use crate::app::App;
 use crate::auth::{Credential, NotIdentified};
+use crate::http::limits::{self, Left};
 use crate::http::problem::Problem;
 use crate::http::status;
 
@@ -25,15 +26,21 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     let principal = match identify(&app, call, &request).await {
         Ok(principal) => principal,
         Err(problem) => {
+            // Who guesses is limited by the address.
+            let admitted = limits::admit(&app, &request, &Principal::Anonymous).await;
+            let problem = admitted.err().unwrap_or(problem);
             audit::refused(&app, call, Actor::Anonymous, &request, &problem).await;
             return refuse(request, problem);
         }
     };
     let actor = Actor::from(&principal);
-    if let Err(problem) = check(call.access, &principal, app.is_open()) {
-        audit::refused(&app, call, actor, &request, &problem).await;
-        return refuse(request, problem);
-    }
+    let left = match admit(&app, call, &request, &principal).await {
+        Ok(left) => left,
+        Err(problem) => {
+            audit::refused(&app, call, actor, &request, &problem).await;
+            return refuse(request, problem);
+        }
+    };
     if let Some(problem) = unknown_parameter(call, &request) {
         return refuse(request, problem);
     }
@@ -47,11 +54,14 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         open: app.is_open(),
     });
     if !is_recorded {
-        return Ok(next.call(request).await?.map_into_left_body());
+        let mut response = next.call(request).await?;
+        limits::show(left, response.headers_mut());
+        return Ok(response.map_into_left_body());
     }
     // What is done is recorded, whether its client waits for it or not.
     let work = actix_web::rt::spawn(async move {
-        let response = next.call(request).await?;
+        let mut response = next.call(request).await?;
+        limits::show(left, response.headers_mut());
         audit::answered(&app, call, actor, &response).await;
         Ok(response.map_into_left_body())
     });
@@ -72,6 +82,22 @@ fn unknown_parameter(call: Call, request: &ServiceRequest) -> Option<Problem> {
         name,
         "is not a parameter of this call",
     ))
+}
+
+/// Whether they may make the call at all, and one more of its kind now. Strangers
+/// were counted further out.
+async fn admit(
+    app: &App,
+    call: Call,
+    request: &ServiceRequest,
+    principal: &Principal,
+) -> Result<Left, Problem> {
+    let left = match principal {
+        Principal::Anonymous => None,
+        known => limits::admit(app, request, known).await?,
+    };
+    check(call.access, principal, app.is_open())?;
+    Ok(left)
 }
 
 async fn identify(app: &App, call: Call, request: &ServiceRequest) -> Result<Principal, Problem> {

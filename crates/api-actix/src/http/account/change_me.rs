@@ -75,6 +75,9 @@ pub(crate) async fn change_me(
     let (user_id, session_id) = caller.myself()?;
     let Change { name, password } = body.0.parse()?;
     let ends_sessions = password.is_some();
+    if ends_sessions && let Some(limits) = &app.rate_limits {
+        limits.try_password(&app, user_id).await?;
+    }
     let passwords = app.passwords.clone();
     let account = app
         .run(|services| async move {

@@ -1,6 +1,6 @@
 //! `POST /auth/login`: begins a session.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use domain::model::{Actor, Email};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -42,12 +42,17 @@ pub(crate) struct LoginRequest {
 )]
 pub(crate) async fn login(
     app: web::Data<App>,
+    request: HttpRequest,
     body: Json<LoginRequest>,
 ) -> Result<HttpResponse, Problem> {
     let LoginRequest { email, password } = body.0;
     let mut fields = Fields::default();
     let email = fields.take("email", Email::parse(&email));
     let email = fields.finish(email)?;
+    if let Some(limits) = &app.rate_limits {
+        let (peer, headers) = (request.peer_addr(), request.headers());
+        limits.log_in(&app, peer, headers, &email).await?;
+    }
     let tokens = Tokens::generate(&app)?;
     let (passwords, secrets) = (app.passwords.clone(), tokens.secrets);
     let session = app

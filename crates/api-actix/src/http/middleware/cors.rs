@@ -15,11 +15,13 @@ const ALLOWED: [&str; 7] = [
 ];
 
 /// What it may read, beside what any page may.
-const EXPOSED: [&str; 7] = [
+const EXPOSED: [&str; 9] = [
     "ETag",
     "Idempotency-Replayed",
     "Link",
     "Location",
+    "RateLimit",
+    "RateLimit-Policy",
     "Retry-After",
     "WWW-Authenticate",
     "X-Request-Id",

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::security_headers::SecurityHeaders;
 use crate::failure::with_causes;
+use crate::http::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::http::problem::{MEDIA_TYPE, Problem, Written};
 use crate::http::status::{timed_out, uri_too_long};
 use crate::settings::HttpSettings;
@@ -177,9 +178,11 @@ fn render<B: MessageBody>(
 }
 
 /// Headers of an answer that stay when its body is written.
-const KEPT: [HeaderName; 4] = [
+const KEPT: [HeaderName; 6] = [
     ALLOW,
     VARY,
+    RATE_LIMIT,
+    RATE_LIMIT_POLICY,
     ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS,
 ];

@@ -68,6 +68,10 @@ pub(crate) struct LoadArgs {
     /// How many they are, with ids in a row
     #[arg(long, default_value_t = 1)]
     pub(crate) users: i64,
+    /// Access tokens of the users, one in each line, in the order of their ids:
+    /// bookings and reads show one
+    #[arg(long)]
+    pub(crate) tokens: Option<PathBuf>,
     /// Give every booking an idempotency key of its own
     #[arg(long)]
     pub(crate) keyed: bool,
@@ -105,7 +109,13 @@ pub(crate) fn run(args: &LoadArgs) -> Result<(), String> {
     if !(args.warmup >= 0.0 && args.seconds > 0.0 && args.rate.is_none_or(|rate| rate > 0.0)) {
         return Err("times and rates are positive numbers".to_owned());
     }
-    let script = Script::new(args, to_cancel);
+    let tokens = match &args.tokens {
+        Some(path) => {
+            std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
+        }
+        None => String::new(),
+    };
+    let script = Script::new(args, to_cancel, &tokens);
     let mut engine = Engine::new(args, script)
         .map_err(|error| format!("cannot connect to {}: {error}", args.address))?;
     let summary = engine.run().map_err(|error| format!("polling: {error}"))?;

@@ -41,6 +41,8 @@ pub(crate) struct Script {
     events: i64,
     user_first: i64,
     users: i64,
+    /// The header that proves each user, in the order of their ids, or empty.
+    proofs: Vec<String>,
     /// What idempotency keys of this run begin with, if there are to be any.
     key_prefix: Option<String>,
     keys: u64,
@@ -51,7 +53,8 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    pub(crate) fn new(args: &LoadArgs, to_cancel: Vec<i64>) -> Self {
+    /// `tokens` has one in each line.
+    pub(crate) fn new(args: &LoadArgs, to_cancel: Vec<i64>, tokens: &str) -> Self {
         let host = args.address;
         let unless = match &args.if_none_match {
             Some(etag) => format!("If-None-Match: {etag}\r\n"),
@@ -66,8 +69,7 @@ impl Script {
         let key_prefix = args.keyed.then(|| format!("{:016x}", random.u64(..)));
         Self {
             work: args.work,
-            read: format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{unless}{admin}\r\n")
-                .into_bytes(),
+            read: format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{unless}{admin}").into_bytes(),
             book_head: format!(
                 "POST /bookings HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
             )
@@ -76,6 +78,10 @@ impl Script {
             events: args.events,
             user_first: args.user_first,
             users: args.users,
+            proofs: tokens
+                .lines()
+                .map(|token| format!("Authorization: Bearer {token}\r\n"))
+                .collect(),
             key_prefix,
             keys: 0,
             to_cancel,
@@ -112,16 +118,29 @@ impl Script {
         }
     }
 
-    fn read(&self, out: &mut Vec<u8>) -> Asked {
+    fn read(&mut self, out: &mut Vec<u8>) -> Asked {
         out.extend_from_slice(&self.read);
+        let user = self.random.i64(0..self.users);
+        self.prove(user, out);
+        out.extend_from_slice(b"\r\n");
         Asked::Read
     }
 
+    /// Says which of the users is asking, if they have tokens.
+    fn prove(&self, user: i64, out: &mut Vec<u8>) {
+        let proof = usize::try_from(user)
+            .ok()
+            .and_then(|user| self.proofs.get(user));
+        out.extend_from_slice(proof.map_or(&[][..], String::as_bytes));
+    }
+
     fn book(&mut self, out: &mut Vec<u8>) -> Asked {
-        let user_id = self.user_first + self.random.i64(0..self.users);
+        let user = self.random.i64(0..self.users);
+        let user_id = self.user_first + user;
         let event_id = self.event_first + self.random.i64(0..self.events);
         self.body.clear();
         out.extend_from_slice(&self.book_head);
+        self.prove(user, out);
         // Writing into a vector cannot fail.
         let _ = write!(
             self.body,

@@ -1,9 +1,11 @@
 //! The measurements on a server: what is asked for, by how many clients.
 
+use std::path::PathBuf;
+
 use super::plan::Plan;
 use super::process::Process;
 use super::results::{Results, Sample};
-use super::side::{ADMIN_KEY, EVENTS, EventSet, Kind, Load, MANY, Place, Side};
+use super::side::{self, ADMIN_KEY, EVENTS, EventSet, Kind, Load, MANY, Place, Side, USERS};
 
 /// Clients of every measurement that does not say otherwise.
 pub(crate) const CLIENTS: usize = 256;
@@ -30,22 +32,28 @@ pub(crate) enum Scenario {
     Overload,
     OverloadHeld,
     Memory,
+    GuardedView,
+    GuardedBook,
+    GuardedSoldOut,
 }
 
 /// In the order of a round: what builds on a peak comes behind it.
-pub(crate) const ALL: [Scenario; 18] = [
+pub(crate) const ALL: [Scenario; 21] = [
     Scenario::Health,
     Scenario::View,
+    Scenario::GuardedView,
     Scenario::ViewUnchanged,
     Scenario::List,
     Scenario::Book(16),
     Scenario::Book(64),
     Scenario::Book(CLIENTS),
+    Scenario::GuardedBook,
     Scenario::Cancel,
     Scenario::Book(1000),
     Scenario::BookKeyed,
     Scenario::Spread,
     Scenario::SoldOut,
+    Scenario::GuardedSoldOut,
     Scenario::Mixed,
     Scenario::Steady,
     Scenario::Overload,
@@ -79,6 +87,9 @@ impl Scenario {
             Self::Overload => ("OVERLOAD", "OVER"),
             Self::OverloadHeld => ("OVERHELD", "OVER"),
             Self::Memory => ("MEMORY", "MEMORY"),
+            Self::GuardedView => ("BAUTH", "AUTH"),
+            Self::GuardedBook => ("DAUTH", "AUTH"),
+            Self::GuardedSoldOut => ("FAUTH", "AUTH"),
         };
         (name.to_owned(), group)
     }
@@ -98,6 +109,7 @@ pub(crate) struct Bench {
     memory_users: Option<i64>,
     spread: EventSet,
     sold_out: EventSet,
+    guarded: Guarded,
     /// What was booked last in this round, to be cancelled.
     booked: Option<EventSet>,
 }
@@ -111,10 +123,10 @@ impl Bench {
         let place = Place::make(plan, kind, "main", 0).await?;
         let mut side = place.populate(plan).await?;
         let spread = side.publish(EVENTS, MANY / EVENTS).await?;
-        let mut sold_out = side.publish(1, 1).await?;
         let last_seat = Load::new("book", 1).flag("--requests", 1);
-        side.sell(plan, &mut sold_out, last_seat).await?;
+        let sold_out = sold_out(plan, &mut side, last_seat).await?;
         Ok(Self {
+            guarded: Guarded::start(plan, kind).await?,
             memory: Place::make(plan, kind, "memory", 1).await?,
             memory_users: None,
             side,
@@ -126,7 +138,12 @@ impl Bench {
 
     /// Measures everything that is wanted, once.
     pub(crate) async fn round(&mut self, plan: &Plan, results: &mut Results) {
-        let peak_for = [Scenario::Cancel, Scenario::Steady, Scenario::Overload];
+        let peak_for = [
+            Scenario::Cancel,
+            Scenario::Steady,
+            Scenario::Overload,
+            Scenario::GuardedBook,
+        ];
         let needs_peak = peak_for
             .into_iter()
             .any(|scenario| scenario.is_wanted(plan));
@@ -135,6 +152,8 @@ impl Bench {
             let is_needed = match scenario {
                 Scenario::Book(CLIENTS) => needs_peak,
                 Scenario::BookHeld => Scenario::OverloadHeld.is_wanted(plan),
+                Scenario::View => Scenario::GuardedView.is_wanted(plan),
+                Scenario::SoldOut => Scenario::GuardedSoldOut.is_wanted(plan),
                 _ => false,
             };
             if !(is_needed || scenario.is_wanted(plan)) {
@@ -198,6 +217,9 @@ impl Bench {
                 self.book(plan, load.held_to(processor)).await
             }
             Scenario::Memory => self.memory(plan).await,
+            Scenario::GuardedView => self.guarded.view(plan).await,
+            Scenario::GuardedBook => self.guarded.book(plan).await,
+            Scenario::GuardedSoldOut => self.guarded.sold_out(plan).await,
         }
     }
 
@@ -259,6 +281,66 @@ impl Bench {
             figure,
             ..Sample::default()
         }))
+    }
+}
+
+/// An event whose only seat is gone.
+async fn sold_out(plan: &Plan, side: &mut Side, last_seat: Load) -> Result<EventSet, String> {
+    let mut event = side.publish(1, 1).await?;
+    side.sell(plan, &mut event, last_seat).await?;
+    Ok(event)
+}
+
+/// A server where users have to prove who they are and are limited.
+struct Guarded {
+    side: Side,
+    tokens: PathBuf,
+    sold_out: EventSet,
+}
+
+impl Guarded {
+    /// Registers the users while nobody has to prove anything, and starts the
+    /// server that counts.
+    async fn start(plan: &Plan, kind: Kind) -> Result<Self, String> {
+        let place = Place::make(plan, kind, "guarded", 2).await?;
+        let registering = place.populate(plan).await?;
+        let tokens = side::log_in(&registering).await?;
+        let user_first = registering.user_first;
+        registering.server.stop().await?;
+        let mut side = place.guarded().start(plan, user_first).await?;
+        let last_seat = Load::new("book", 1)
+            .flag("--requests", 1)
+            .flag("--tokens", tokens.display());
+        Ok(Self {
+            sold_out: sold_out(plan, &mut side, last_seat).await?,
+            side,
+            tokens,
+        })
+    }
+
+    fn load(&self, work: &str) -> Load {
+        Load::new(work, CLIENTS).flag("--tokens", self.tokens.display())
+    }
+
+    async fn view(&self, plan: &Plan) -> Result<Option<Sample>, String> {
+        let load = self
+            .load("read")
+            .flag("--users", USERS)
+            .flag("--path", format!("/events/{}", self.sold_out.first));
+        Ok(Some(Sample::from(&self.side.load(plan, load).await?)))
+    }
+
+    async fn book(&mut self, plan: &Plan) -> Result<Option<Sample>, String> {
+        let mut event = self.side.publish(1, MANY).await?;
+        let load = self.load("book");
+        let summary = self.side.sell(plan, &mut event, load).await?;
+        Ok(Some(Sample::from(&summary)))
+    }
+
+    async fn sold_out(&mut self, plan: &Plan) -> Result<Option<Sample>, String> {
+        let load = self.load("book").flag("--expect", 409);
+        let summary = self.side.sell(plan, &mut self.sold_out, load).await?;
+        Ok(Some(Sample::from(&summary)))
     }
 }
 

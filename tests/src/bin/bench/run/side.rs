@@ -3,8 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::StreamExt;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use tokio::process::Command;
 use utsavam_tests::{Client, FUTURE, Sql};
 
@@ -61,6 +64,8 @@ pub(crate) struct Place {
     pub(crate) url: String,
     redis_url: Option<String>,
     name: String,
+    /// What its server is told besides.
+    settings: &'static [(&'static str, &'static str)],
 }
 
 /// A server that runs, and who talks to it.
@@ -105,6 +110,7 @@ impl Place {
             url,
             redis_url,
             name,
+            settings: &[],
         };
         process::output(&mut place.command(plan, "migrate")).await?;
         Ok(place)
@@ -127,8 +133,22 @@ impl Place {
         if let Some(redis_url) = &self.redis_url {
             command.env("REDIS_URL", redis_url);
         }
+        command.envs(self.settings.iter().copied());
         command.envs(plan.server_env.iter().cloned());
         command
+    }
+
+    /// The same, where users have to prove who they are, and are limited, by
+    /// more than they are going to ask for.
+    #[must_use]
+    pub(crate) fn guarded(mut self) -> Self {
+        self.settings = &[
+            ("UTSAVAM__AUTH__MODE", "required"),
+            ("UTSAVAM__RATE_LIMIT__ENABLED", "true"),
+            ("UTSAVAM__RATE_LIMIT__READ__QUOTA", "1000000"),
+            ("UTSAVAM__RATE_LIMIT__BOOK__QUOTA", "1000000"),
+        ];
+        self
     }
 
     /// A connection beside the server's.
@@ -243,6 +263,55 @@ impl Side {
         .await;
         checked.map(drop)
     }
+}
+
+/// Logs all users in, beside the interface, which would take its time over so
+/// many passwords. Returns the file of their access tokens.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) async fn log_in(side: &Side) -> Result<PathBuf, String> {
+    let mut random = fastrand::Rng::new();
+    let mut tokens = String::new();
+    let mut rows = Vec::new();
+    for user_id in side.user_first..side.user_first + USERS {
+        let mut bytes = [0; 32];
+        random.fill(&mut bytes);
+        let token = format!("utsavam_at_{}", URL_SAFE_NO_PAD.encode(bytes));
+        let access = hex(&Sha256::digest(&token));
+        let refresh = hex(&Sha256::digest(bytes));
+        rows.push(match side.place.kind {
+            Kind::Scaled => {
+                format!("({user_id}, '\\x{access}', 'infinity', '\\x{refresh}', 'infinity', now())")
+            }
+            Kind::Embedded => {
+                let end = i64::MAX;
+                format!("({user_id}, x'{access}', {end}, x'{refresh}', {end}, 0, 0)")
+            }
+        });
+        tokens.push_str(&token);
+        tokens.push('\n');
+    }
+    let columns = match side.place.kind {
+        Kind::Scaled => {
+            "user_id, access_digest, access_until, refresh_digest, refresh_until, refreshed_at"
+        }
+        Kind::Embedded => {
+            "user_id, access, access_until, refresh, refresh_until, created_at, refreshed_at"
+        }
+    };
+    let insert = format!(
+        "INSERT INTO sessions ({columns}) VALUES {}",
+        rows.join(", ")
+    );
+    side.place.sql().await.run(&insert).await;
+    let file = side.folder.join(format!("{}.tokens", side.place.name));
+    std::fs::write(&file, tokens).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(file)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What the load process is told.

@@ -27,7 +27,7 @@ impl Target {
 
 /// Throughputs divided: title, above, below, needed, wanted. A name that ends
 /// in `*` is the best of those that begin so.
-const THROUGHPUTS: [(&str, &str, &str, f64, f64); 11] = [
+const THROUGHPUTS: [(&str, &str, &str, f64, f64); 17] = [
     ("D256 ÷ best R", "scaled/D256", "pgbench/R*", 16.0, 30.0),
     ("D1000 ÷ best S", "scaled/D1000", "pgbench/S*", 0.6, 0.8),
     ("D256 ÷ best S", "scaled/D256", "pgbench/S*", 0.4, 0.7),
@@ -56,6 +56,30 @@ const THROUGHPUTS: [(&str, &str, &str, f64, f64); 11] = [
         "embedded/DHELD",
         0.9,
         0.9,
+    ),
+    ("DAUTH ÷ D256", "scaled/DAUTH", "scaled/D256", 0.75, 0.88),
+    ("FAUTH ÷ F", "scaled/FAUTH", "scaled/F", 0.75, 0.88),
+    ("BAUTH ÷ B", "scaled/BAUTH", "scaled/B", 0.75, 0.88),
+    (
+        "embedded DAUTH ÷ D256",
+        "embedded/DAUTH",
+        "embedded/D256",
+        0.75,
+        0.88,
+    ),
+    (
+        "embedded FAUTH ÷ F",
+        "embedded/FAUTH",
+        "embedded/F",
+        0.75,
+        0.88,
+    ),
+    (
+        "embedded BAUTH ÷ B",
+        "embedded/BAUTH",
+        "embedded/B",
+        0.75,
+        0.88,
     ),
 ];
 

@@ -1,0 +1,175 @@
+//! The way of takes to Redis: they wait here while a batch is under way, and go
+//! together in the next one. When Redis is gone around nobody waits.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use domain::model::RateDecision;
+use group_commit::{Batch, GroupCommit, Limits, NotDone, NotRun, Reply, Slot};
+use tokio::runtime::Handle;
+
+use super::local::Local;
+use super::lock;
+use super::question::{Plan, Take};
+use crate::breaker::Pass;
+use crate::link::{Link, LinkError};
+use crate::scripts::Script;
+
+/// Takes of one batch: Redis is done with them in a millisecond.
+const TAKES_MAX: usize = 1_000;
+
+/// How many takes wait for their batch at most.
+const WAITING_MAX: usize = 16_384;
+
+/// What becomes of a take; nothing when Redis did not answer.
+type Outcome = Option<RateDecision>;
+
+/// One queue for all buckets, and one batch at a time.
+pub(super) struct RateLane {
+    queue: GroupCommit<(), Admitted, Outcome>,
+    runner: Arc<Runner>,
+    response_timeout: Duration,
+}
+
+/// A take with its leave to ask Redis.
+struct Admitted {
+    take: Take,
+    pass: Pass,
+}
+
+/// What batches need.
+struct Runner {
+    link: Link,
+    script: Script,
+    local: Arc<Mutex<Local>>,
+}
+
+impl RateLane {
+    /// Batches run on the runtime in which this is called, or else the one that
+    /// first uses the lane.
+    pub(super) fn new(link: Link, local: Arc<Mutex<Local>>, response_timeout: Duration) -> Self {
+        let runner = Arc::new(Runner {
+            link,
+            script: Script::rate(),
+            local,
+        });
+        let runtime = OnceLock::new();
+        if let Ok(current) = Handle::try_current() {
+            runtime.get_or_init(|| current);
+        }
+        let runs = Arc::clone(&runner);
+        let start = move |slot: Slot<(), Admitted, Outcome>| {
+            let runner = Arc::clone(&runs);
+            runtime.get_or_init(Handle::current).spawn(async move {
+                if let Some(batch) = slot.take() {
+                    runner.run(batch).await;
+                }
+            });
+        };
+        Self {
+            queue: GroupCommit::new(limits(), start),
+            runner,
+            response_timeout,
+        }
+    }
+
+    /// Asks, unless Redis is being gone around, and waits for what becomes of
+    /// it: for the batch under way, and then its own.
+    pub(super) async fn ask(&self, take: Take) -> Result<Outcome, LinkError> {
+        let key = take.key.clone();
+        let asked = match self.submit(take) {
+            Ok(pending) => pending.await,
+            Err(error) => Err(error),
+        };
+        asked.inspect_err(|_| lock(&self.runner.local).failed(&key))
+    }
+
+    fn submit(
+        &self,
+        take: Take,
+    ) -> Result<impl Future<Output = Result<Outcome, LinkError>>, LinkError> {
+        let now = Instant::now();
+        let pass = self.runner.link.admit(now).ok_or(LinkError::GoneAround)?;
+        let deadline = Some(now + self.response_timeout);
+        let pending = self.queue.submit((), Admitted { take, pass }, deadline);
+        let pending = pending.map_err(|not_run| self.why(not_run.into()))?;
+        Ok(async { pending.await.map_err(|not_done| self.why(not_done)) })
+    }
+
+    fn why(&self, not_done: NotDone) -> LinkError {
+        match not_done {
+            NotDone::NotRun(NotRun::Expired) => LinkError::Crowded(self.response_timeout),
+            NotDone::NotRun(NotRun::Full | NotRun::Closed) => LinkError::Full,
+            NotDone::Lost => LinkError::Lost,
+        }
+    }
+}
+
+fn limits() -> Limits {
+    let [takes, waiting] =
+        [TAKES_MAX, WAITING_MAX].map(|n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN));
+    Limits {
+        commands_per_batch_max: takes,
+        keys_per_batch_max: NonZeroUsize::MIN,
+        batches_max: NonZeroUsize::MIN,
+        batches_alone_max: NonZeroUsize::MIN,
+        waiting_per_key_max: waiting,
+        waiting_max: waiting,
+    }
+}
+
+impl Runner {
+    /// Runs a batch. Everybody in it gets an answer, within the time that the
+    /// link allows.
+    async fn run(&self, mut batch: Batch<(), Admitted, Outcome>) {
+        let mut plan: Plan<Reply<Outcome>> = Plan::default();
+        let mut pass = Pass::Ordinary;
+        let groups = batch.take_groups();
+        for entry in groups.into_iter().flat_map(|group| group.entries) {
+            let (admitted, reply) = entry.into_parts();
+            if admitted.pass == Pass::Trial {
+                pass = Pass::Trial;
+            }
+            plan.add(admitted.take, reply);
+        }
+        let calls = plan.calls(&self.script);
+        let asked = self
+            .link
+            .share(pass, async |redis| self.script.run_all(&calls, redis).await)
+            .await;
+        // The next batch may begin while everybody is told of this one.
+        drop(batch);
+        let answers = asked.unwrap_or_else(|error| {
+            tracing::debug!(%error, "a batch did not reach the rate limiter");
+            Vec::new()
+        });
+        // What is known first: whoever hears of it may ask again at once.
+        let mut told = Vec::new();
+        {
+            let mut local = lock(&self.local);
+            plan.tell(answers, |take, reply, answer| {
+                let decision = answer.map(|(answer, decision)| {
+                    local.answered(&take.key, answer, take.block > 0);
+                    decision
+                });
+                if decision.is_none() {
+                    local.failed(&take.key);
+                }
+                told.push((reply, decision));
+            });
+        }
+        for (reply, decision) in told {
+            reply.send(decision);
+        }
+    }
+}
+
+impl fmt::Debug for RateLane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLane")
+            .field("load", &self.queue.load())
+            .finish_non_exhaustive()
+    }
+}
