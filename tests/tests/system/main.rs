@@ -18,4 +18,6 @@ mod outages;
 mod overload;
 mod process;
 mod races;
+mod secrets;
 mod settings;
+mod tls;

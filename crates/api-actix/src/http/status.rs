@@ -458,6 +458,27 @@ pub(crate) fn body_too_slow() -> Problem {
     .with_header("Connection", "close")
 }
 
+/// The path with its query is longer than allowed.
+pub(crate) fn uri_too_long(bytes_max: usize) -> Problem {
+    Problem::new(
+        StatusCode::URI_TOO_LONG,
+        "uri_too_long",
+        "URI too long",
+        format!("path and query must have at most {bytes_max} bytes"),
+    )
+}
+
+/// The answer was not found in time.
+pub(crate) fn timed_out() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "timed_out",
+        "Timed out",
+        "the answer took too long to be found: a change may or may not have been made",
+    )
+    .try_again()
+}
+
 fn user_not_found(detail: String) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,

@@ -42,6 +42,9 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
             return refuse(request, problem);
         }
     };
+    if let Some(problem) = unknown_parameter(call, &request) {
+        return refuse(request, problem);
+    }
     let is_recorded = match call.recorded {
         Recorded::Never => false,
         Recorded::ForOthers => matches!(principal, Principal::Service { .. } | Principal::Admin),
@@ -73,6 +76,19 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         Ok(outcome) => outcome,
         Err(panic) => Err(Problem::internal(Box::new(panic)).into()),
     }
+}
+
+/// Refuses a query where none is read; the others refuse what they do not know.
+fn unknown_parameter(call: Call, request: &ServiceRequest) -> Option<Problem> {
+    let query = request.query_string();
+    if query.is_empty() || call.may_have_query() {
+        return None;
+    }
+    let name = query.split(['=', '&']).next().unwrap_or_default();
+    Some(Problem::invalid_field(
+        name,
+        "is not a parameter of this call",
+    ))
 }
 
 /// Whether they may make the call at all, and one more of its kind now. Strangers
