@@ -271,12 +271,18 @@ async fn one_sees_and_exports_ones_own_bookings() {
         .bearer(&alice.access_token)
         .await;
     let entries = mine.expect(200).json();
-    assert_eq!(numbers(entries.as_array().unwrap(), "id"), [second]);
+    assert_eq!(
+        numbers(entries.as_array().expect("is there"), "id"),
+        [second]
+    );
     let next = mine.next().expect("a second page");
     assert!(next.starts_with("/users/me/bookings?"), "{next}");
     let rest = client.get(&next).bearer(&alice.access_token).await;
     let entries = rest.expect(200).json();
-    assert_eq!(numbers(entries.as_array().unwrap(), "id"), [first]);
+    assert_eq!(
+        numbers(entries.as_array().expect("is there"), "id"),
+        [first]
+    );
 
     let export = client
         .get("/users/me/export")
@@ -285,7 +291,7 @@ async fn one_sees_and_exports_ones_own_bookings() {
     assert_eq!(export.header("Cache-Control"), Some("no-store"));
     let export = export.expect(200).json();
     assert_eq!(export["account"]["email"], "alice@example.com");
-    let bookings = export["bookings"].as_array().unwrap();
+    let bookings = export["bookings"].as_array().expect("is there");
     assert_eq!(numbers(bookings, "id"), [second, first]);
     assert_eq!(export["has_more_bookings"], false);
     assert!(!export.to_string().contains("argon2"), "{export}");

@@ -42,7 +42,10 @@ async fn a_key_is_shown_once_and_books_for_anybody() {
         .api_key(key)
         .await;
     assert_eq!(
-        numbers(history.expect(200).json().as_array().unwrap(), "id"),
+        numbers(
+            history.expect(200).json().as_array().expect("is there"),
+            "id"
+        ),
         [booking]
     );
     client.cancel(booking).api_key(key).await.expect(200);

@@ -84,7 +84,7 @@ async fn what_admins_services_and_users_do_is_recorded_with_its_request() {
     let order = entries
         .iter()
         .find(|entry| entry["action"] == "book")
-        .unwrap();
+        .expect("is there");
     assert_eq!(order["request_id"], "order-7");
     let shown = Value::from(entries.clone()).to_string();
     for secret in ["alice@example.com", PASSWORD, "utsavam_", "a wrong one"] {
@@ -161,7 +161,12 @@ async fn the_log_is_filtered_and_paged() {
         let entries = client.get(&format!("/admin/audit?{filter}")).admin().await;
         let entries = entries.expect(200).json();
         let own = |entry: &&Value| entry["action"] != "list_audit";
-        let entries: Vec<_> = entries.as_array().unwrap().iter().filter(own).collect();
+        let entries: Vec<_> = entries
+            .as_array()
+            .expect("is there")
+            .iter()
+            .filter(own)
+            .collect();
         assert_eq!(entries.len(), found, "{filter}: {entries:?}");
     }
     let paged = client

@@ -84,7 +84,7 @@ async fn where_authentication_is_required_strangers_browse_and_register() {
     assert!(
         refused
             .header("WWW-Authenticate")
-            .unwrap()
+            .expect("is there")
             .starts_with("Bearer")
     );
     assert_eq!(client.seats_available(event).await, 5);

@@ -220,6 +220,6 @@ async fn without_redis_the_process_counts() {
     .await;
     let get = || from(service.client.get("/events"), "192.0.2.1");
     get().await.expect(200);
-    assert_eq!(left(&get().await.expect(200), "read").0, 0);
+    assert_eq!(left(get().await.expect(200), "read").0, 0);
     assert_refused(&get().await, "read");
 }

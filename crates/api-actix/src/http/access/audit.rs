@@ -94,25 +94,24 @@ pub(super) async fn answered<B: MessageBody>(
     actor: Actor,
     response: &ServiceResponse<B>,
 ) {
-    let extensions = response.response().extensions();
-    let refused = extensions
-        .get::<Problem>()
-        .map(|problem| problem.code.to_owned());
-    if refused.is_some() && !app.auditor.has_room(call, actor) {
-        return;
+    let entry = entry_of(call, actor, response);
+    if entry.refused.is_none() || app.auditor.has_room(call, actor) {
+        append(app, entry).await;
     }
+}
+
+fn entry_of<B>(call: Call, actor: Actor, response: &ServiceResponse<B>) -> AuditEntry {
+    let extensions = response.response().extensions();
+    let known = extensions.get().map(|RecordedActor(actor)| *actor);
     let made = extensions.get::<AuditObject>().cloned();
-    let entry = AuditEntry {
-        actor: extensions
-            .get()
-            .map_or(actor, |RecordedActor(actor)| *actor),
+    let problem = extensions.get::<Problem>();
+    AuditEntry {
+        actor: known.unwrap_or(actor),
         action: call.operation.to_owned(),
         object: made.or_else(|| object_of(response.request().match_info())),
-        refused,
+        refused: problem.map(|problem| problem.code.to_owned()),
         request_id: RequestId::of(response.request()),
-    };
-    drop(extensions);
-    append(app, entry).await;
+    }
 }
 
 /// Whether an answer to a call whose successes are not recorded is a refusal that
