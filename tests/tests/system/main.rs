@@ -5,6 +5,7 @@
 mod adoption;
 mod adoption_refused;
 mod archive;
+mod archive_accounts;
 mod archive_refused;
 mod benchmark;
 mod concurrency_program;
