@@ -6,6 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use domain::model::{Invalid, Timeline, TopSellers};
 
+/// The longest cursor: a tag and two numbers of 20 characters in base64.
+pub(crate) const CHARACTERS_MAX: usize = 58;
+
 /// A place that can be written as text. `TAG` tells the lists apart.
 pub(crate) trait Cursor: Sized {
     /// The text.

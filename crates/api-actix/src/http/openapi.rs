@@ -1,19 +1,21 @@
 //! The description of the interface. Each handler describes itself; what all
 //! of them share is added here: invalid input, limits, trouble and the key.
 
+use domain::model::Scope;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, Object, OpenApi as Document, Ref, RefOr, SecurityRequirement,
+    ContentBuilder, Object, ObjectBuilder, OpenApi as Document, Ref, RefOr, Schema,
+    SecurityRequirement,
 };
 use utoipa::{Modify, OpenApi};
 
 use super::access::{self, Access};
 use super::problem::{FieldError, MEDIA_TYPE, ProblemBody};
-use super::{account, admin, public};
+use super::{account, admin, cursor, public};
 use crate::auth::credentials;
 
 #[derive(OpenApi)]
@@ -103,6 +105,9 @@ impl Modify for Shared {
             components.add_security_scheme("api_key", header(credentials::API_KEY));
             let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
             components.add_security_scheme("access_token", bearer);
+            for (name, schema) in &mut components.schemas {
+                describe_members(schema, name.ends_with("Request"));
+            }
         }
         for item in document.paths.paths.values_mut() {
             for operation in operations(item) {
@@ -114,6 +119,7 @@ impl Modify for Shared {
                 {
                     continue;
                 }
+                describe_cursor(operation);
                 add_shared_responses(operation);
                 let id = operation.operation_id.as_deref();
                 if let Some(call) = access::ALL.iter().find(|call| Some(call.operation) == id) {
@@ -142,6 +148,11 @@ fn add_access(operation: &mut Operation, access: Access) {
     operation.security = Some(requirements.collect());
     add(
         operation,
+        400,
+        "More than one credential was shown (`invalid_input`)",
+    );
+    add(
+        operation,
         401,
         match access {
             Access::Organiser(_) | Access::Admin => {
@@ -163,6 +174,54 @@ fn add_access(operation: &mut Operation, access: Access) {
             None => "Whoever is calling may not do that (`users_only`, `admins_only`)".to_owned(),
         },
     );
+}
+
+/// Names, after the rule of `domain::model::text`: not blank, and no control
+/// characters but around them, where white space is trimmed.
+const NAME_PATTERN: &str =
+    r"^\s*[^\s\x00-\x1F\x7F-\x9F]([^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F])?\s*$";
+
+/// Members that mean the same wherever they occur, so that clients can check
+/// them beforehand.
+fn describe_members(schema: &mut RefOr<Schema>, is_request: bool) {
+    let RefOr::T(Schema::Object(object)) = schema else {
+        return;
+    };
+    for (name, member) in &mut object.properties {
+        match (name.as_str(), member) {
+            ("name" | "venue", RefOr::T(Schema::Object(text))) if is_request => {
+                text.min_length = Some(1);
+                text.max_length = Some(255);
+                text.pattern = Some(NAME_PATTERN.to_owned());
+            }
+            ("scopes", RefOr::T(Schema::Array(list))) => {
+                let scopes = Scope::ALL.iter().map(|scope| scope.as_str());
+                let scope = ObjectBuilder::new().schema_type(Type::String);
+                let scope = scope.enum_values(Some(scopes));
+                list.items = scope.build().into();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What every cursor looks like. Text that looks so and comes from elsewhere
+/// is 400 all the same.
+fn describe_cursor(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(cursor) = parameter else {
+            continue;
+        };
+        if cursor.name != "cursor" {
+            continue;
+        }
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(cursor::CHARACTERS_MAX))
+            .pattern(Some("^[A-Za-z0-9_-]+$"));
+        cursor.schema = Some(text.build().into());
+    }
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
@@ -295,8 +354,11 @@ fn example(status: u16, description: &str) -> serde_json::Value {
         "request_id": "7f9c0f9e3c8f4a0e9d5a1f0a6d3b2c11",
     });
     if code == "invalid_input" {
-        problem["errors"] =
-            serde_json::json!([{"field": "limit", "message": "must be between 1 and 100"}]);
+        let (field, message) = match description.contains("credential") {
+            true => (credentials::ADMIN_KEY, "is one credential too many"),
+            false => ("limit", "must be between 1 and 100"),
+        };
+        problem["errors"] = serde_json::json!([{"field": field, "message": message}]);
     }
     problem
 }

@@ -34,7 +34,11 @@ pub(crate) struct BookRequest {
     seats: i64,
     /// The caller's name for this booking: the same key again repeats the
     /// answer instead of booking again. May be given in the header instead.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]+$"
+    )]
     idempotency_key: Option<String>,
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct RegisterRequest {
     #[schema(format = Email, max_length = 255)]
     email: String,
     /// What they are called.
-    #[schema(max_length = 255)]
+    #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
     /// What they will log in with; without one an admin has to help them to it.
     #[schema(format = Password, min_length = 10, max_length = 128)]
