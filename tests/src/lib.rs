@@ -6,6 +6,7 @@
 //! Everything here panics when it cannot do its work: in a test that is the
 //! report.
 
+mod authority;
 mod client;
 pub mod concurrency;
 mod database;
@@ -20,6 +21,7 @@ mod store;
 mod url;
 mod wait;
 
+pub use authority::{Authority, Certificate};
 pub use client::{Answer, Call, Client, FUTURE, PASSWORD, PAST, Person};
 pub use database::TestDatabase;
 pub use problem::Problem;

@@ -64,6 +64,11 @@ impl TestServer {
         self.address
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Somebody who talks to it.
     pub fn client(&self) -> Client {
         Client::new(&format!("http://{}", self.address), ADMIN_KEY)

@@ -139,7 +139,7 @@ impl TryFrom<ApiKeyRow> for ApiKey {
     }
 }
 
-#[derive(QueryableByName)]
+#[derive(Queryable, QueryableByName)]
 pub(crate) struct AuditRow {
     #[diesel(sql_type = BigInt)]
     id: i64,

@@ -1,19 +1,28 @@
 //! From a database URL to connections that are set up alike.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
 use group_commit::Limits;
+use percent_encoding::percent_decode_str;
 use tokio_postgres::NoTls;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{SslMode, SslNegotiation};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::tls::{Roots, Tls, Verified};
 
 /// How to reach PostgreSQL and what a session of ours may do to it.
 #[derive(Clone)]
 pub struct PgSettings {
     /// `postgres://user:password@host:port/database`. A driver suffix behind
-    /// the scheme, as in `postgresql+asyncpg://`, is ignored.
+    /// the scheme, as in `postgresql+asyncpg://`, is ignored. `sslmode` is
+    /// `disable` or `prefer` (plain text), `require` or `verify-full`
+    /// (encrypted, the certificate is that of the host), or `verify-ca` (that
+    /// of any host); `sslrootcert` a file of certificates to trust instead of
+    /// the system's.
     pub url: String,
     /// The most connections at the same time.
     pub pool_size: u32,
@@ -54,28 +63,82 @@ pub enum ConnectError {
     /// The URL is not one that this program understands.
     #[error("is not a PostgreSQL URL such as postgres://user:password@host:5432/database ({0})")]
     Url(String),
-    /// The URL asks for TLS.
-    #[error("asks for TLS, which is not supported yet: use sslmode=prefer or sslmode=disable")]
-    Tls,
+    /// The file of `sslrootcert` is of no use.
+    #[error("names {} as sslrootcert: {reason}", path.display())]
+    RootFile {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The system has no certificates to trust.
+    #[error(
+        "asks for TLS, and this system has no root certificates: \
+         install them (ca-certificates) or name a file by sslrootcert"
+    )]
+    NoRoots,
     /// The server did not answer or did not let us in.
     #[error("no connection to PostgreSQL: {0}")]
     Unreachable(String),
 }
 
+/// How sessions are opened: all of them alike.
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    config: tokio_postgres::Config,
+    tls: Option<MakeRustlsConnect>,
+}
+
+impl Sessions {
+    /// Reads the URL, and the certificates if it asks for TLS.
+    ///
+    /// # Errors
+    /// The URL is wrong, or there is no certificate to trust.
+    pub(crate) fn try_new(settings: &PgSettings) -> Result<Self, ConnectError> {
+        let (config, tls) = session_config(settings)?;
+        let direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
+        let tls = tls.map(|tls| tls.connector(direct)).transpose()?;
+        Ok(Self { config, tls })
+    }
+
+    /// Opens one connection.
+    pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
+        let failed = |error| ConnectionError::BadConnection(describe(&error));
+        match &self.tls {
+            Some(tls) => {
+                let connected = self.config.connect(tls.clone()).await;
+                let (client, connection) = connected.map_err(failed)?;
+                AsyncPgConnection::try_from_client_and_connection(client, connection).await
+            }
+            None => {
+                let connected = self.config.connect(NoTls).await;
+                let (client, connection) = connected.map_err(failed)?;
+                AsyncPgConnection::try_from_client_and_connection(client, connection).await
+            }
+        }
+    }
+}
+
 /// Reads the URL and adds the limits that every session of ours has.
-pub(crate) fn session_config(
+fn session_config(
     settings: &PgSettings,
-) -> Result<tokio_postgres::Config, ConnectError> {
+) -> Result<(tokio_postgres::Config, Option<Tls>), ConnectError> {
     let url = without_driver(&settings.url);
     if !PgSettings::is_postgres(&url) {
         return Err(ConnectError::Url("it must begin with postgres://".into()));
     }
+    let (url, tls) = take_tls(&url)?;
     // The parser's messages name the part that is wrong, never the password.
     let mut config: tokio_postgres::Config = url
         .parse()
         .map_err(|error| ConnectError::Url(describe(&error)))?;
-    if matches!(config.get_ssl_mode(), SslMode::Require) {
-        return Err(ConnectError::Tls);
+    config.ssl_mode(match tls {
+        Some(_) => SslMode::Require,
+        None => SslMode::Disable,
+    });
+    if tls.is_none() && config.get_ssl_negotiation() == SslNegotiation::Direct {
+        let problem = "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full";
+        return Err(ConnectError::Url(problem.to_owned()));
     }
     // A session that lost its client or stands still must not keep a row locked.
     // Statements find their rows by index, and these are in memory or on a disk
@@ -99,7 +162,48 @@ pub(crate) fn session_config(
     if config.get_application_name().is_none() {
         config.application_name("utsavam");
     }
-    Ok(config)
+    Ok((config, tls))
+}
+
+/// Takes `sslmode` and `sslrootcert` out of the URL: the driver does not know
+/// all modes, nor the file.
+fn take_tls(url: &str) -> Result<(String, Option<Tls>), ConnectError> {
+    // The driver takes what is before the first @ for user and password.
+    let host = url.find('@').map_or(0, |at| at + 1);
+    let Some(mark) = url[host..].find('?') else {
+        return Ok((url.to_owned(), None));
+    };
+    let (address, query) = url.split_at(host + mark);
+    let (mut mode, mut roots) = (None, Roots::System);
+    let mut others = Vec::new();
+    for pair in query[1..].split('&') {
+        match pair.split_once('=') {
+            Some(("sslmode", value)) => mode = Some(value),
+            Some(("sslrootcert", "" | "system")) => roots = Roots::System,
+            Some(("sslrootcert", value)) => roots = Roots::File(decoded(value)?.into()),
+            _ => others.push(pair),
+        }
+    }
+    let verified = match mode {
+        None | Some("disable" | "prefer") => None,
+        Some("verify-ca") => Some(Verified::Authority),
+        Some("require" | "verify-full") => Some(Verified::AuthorityAndName),
+        Some(_) => {
+            let problem =
+                "sslmode must be disable, prefer, require, verify-ca or verify-full".to_owned();
+            return Err(ConnectError::Url(problem));
+        }
+    };
+    let url = format!("{address}?{}", others.join("&"));
+    Ok((url, verified.map(|verified| Tls { verified, roots })))
+}
+
+/// A path as it stands in a URL.
+fn decoded(value: &str) -> Result<String, ConnectError> {
+    percent_decode_str(value)
+        .decode_utf8()
+        .map(|path| path.into_owned())
+        .map_err(|_| ConnectError::Url("sslrootcert is not text".to_owned()))
 }
 
 fn without_driver(url: &str) -> String {
@@ -110,17 +214,6 @@ fn without_driver(url: &str) -> String {
         }
         None => url.to_owned(),
     }
-}
-
-/// Opens one connection.
-pub(crate) async fn connect(
-    config: &tokio_postgres::Config,
-) -> ConnectionResult<AsyncPgConnection> {
-    let (client, connection) = config
-        .connect(NoTls)
-        .await
-        .map_err(|error| ConnectionError::BadConnection(describe(&error)))?;
-    AsyncPgConnection::try_from_client_and_connection(client, connection).await
 }
 
 /// The error and its cause in one line: the driver's own text is often only
@@ -162,9 +255,45 @@ mod tests {
             "postgresql+psycopg2://u:p@localhost:5433/d",
             "postgres://u:p@localhost:5433/d",
         ] {
-            let config = session_config(&settings(url)).expect("a URL");
+            let (config, tls) = session_config(&settings(url)).expect("a URL");
             assert_eq!(config.get_dbname(), Some("d"), "{url}");
             assert_eq!(config.get_ports(), [5433], "{url}");
+            assert_eq!(tls, None);
+        }
+    }
+
+    #[test]
+    fn encryption_is_what_the_url_asks_for_and_always_verified() {
+        use Verified::{Authority, AuthorityAndName};
+        let system = || Roots::System;
+        let file = || Roots::File("/etc/my ca.pem".into());
+        for (query, expected) in [
+            ("", None),
+            ("?application_name=x", None),
+            ("?sslmode=disable", None),
+            ("?sslmode=prefer", None),
+            ("?sslrootcert=/etc/ca.pem", None),
+            ("?sslmode=require", Some((AuthorityAndName, system()))),
+            ("?sslmode=verify-ca", Some((Authority, system()))),
+            (
+                "?sslmode=verify-full&sslrootcert=system",
+                Some((AuthorityAndName, system())),
+            ),
+            (
+                "?sslrootcert=/etc/my%20ca.pem&sslmode=verify-full&connect_timeout=3",
+                Some((AuthorityAndName, file())),
+            ),
+        ] {
+            let url = format!("postgres://u:p@h/d{query}");
+            let (config, tls) = session_config(&settings(&url)).expect("a URL");
+            let expected = expected.map(|(verified, roots)| Tls { verified, roots });
+            assert_eq!(tls, expected, "{query}");
+            // Nothing falls back to plain text.
+            let mode = match tls {
+                Some(_) => SslMode::Require,
+                None => SslMode::Disable,
+            };
+            assert_eq!(config.get_ssl_mode(), mode, "{query}");
         }
     }
 
@@ -174,12 +303,24 @@ mod tests {
             "mysql://u:geheim@h/d",
             "postgres://u:geheim@h:port/d",
             "geheim",
-            "postgres://u:geheim@h/d?sslmode=require",
+            "postgres://u:geheim@h/d?sslmode=allow",
+            "postgres://u:geheim@h/d?sslmode=geheim",
+            "postgres://u:geheim@h/d?sslnegotiation=direct",
+            "postgres://u:geheim@h/d?sslmode=require&sslrootcert=%ff",
         ] {
             let refusal = session_config(&settings(url))
                 .expect_err("not ours")
                 .to_string();
             assert!(!refusal.contains("geheim"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused_by_name() {
+        for path in ["/does/not/exist.pem", "/dev/null"] {
+            let url = format!("postgres://u:geheim@h/d?sslmode=require&sslrootcert={path}");
+            let refusal = Sessions::try_new(&settings(&url)).err().expect("no roots");
+            assert!(refusal.to_string().contains(path), "{refusal}");
         }
     }
 }

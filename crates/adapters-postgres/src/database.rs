@@ -19,7 +19,7 @@ use group_commit::Limits;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::connect::{self, ConnectError, PgSettings};
+use crate::connect::{self, ConnectError, PgSettings, Sessions};
 use crate::error;
 use crate::transaction::Transaction;
 
@@ -59,14 +59,14 @@ impl Database {
     /// # Errors
     /// The URL is wrong (at once), or nobody answered in time.
     pub async fn connect(settings: &PgSettings, wait: Duration) -> Result<Self, ConnectError> {
-        let database = Self::try_new(settings)?;
-        let config = connect::session_config(settings)?;
+        let sessions = Sessions::try_new(settings)?;
+        let database = Self::new(settings, sessions.clone());
         let deadline = tokio::time::Instant::now() + wait;
         // Servers that are starting refuse connections for a moment.
         const PAUSE: Duration = Duration::from_millis(200);
         let mut reason = format!("no answer within {wait:?}");
         loop {
-            let attempt = tokio::time::timeout_at(deadline, connect::connect(&config)).await;
+            let attempt = tokio::time::timeout_at(deadline, sessions.connect()).await;
             match attempt {
                 Ok(Ok(_)) => return Ok(database),
                 Ok(Err(error)) => reason = connect::describe(&error),
@@ -81,15 +81,14 @@ impl Database {
         }
     }
 
-    fn try_new(settings: &PgSettings) -> Result<Self, ConnectError> {
-        let config = connect::session_config(settings)?;
+    fn new(settings: &PgSettings, sessions: Sessions) -> Self {
         let mut manager = ManagerConfig::<AsyncPgConnection>::default();
         let lost = Arc::new(AtomicBool::new(false));
         let found = lost.clone();
         manager.custom_setup = Box::new(move |_url| {
-            let (config, found) = (config.clone(), found.clone());
+            let (sessions, found) = (sessions.clone(), found.clone());
             async move {
-                let connection = connect::connect(&config).await?;
+                let connection = sessions.connect().await?;
                 if found.swap(false, Ordering::Relaxed) {
                     tracing::info!("PostgreSQL is back");
                 }
@@ -125,7 +124,7 @@ impl Database {
         let batches_max = batches
             .batches_max
             .min(at_least_one(transactions_max as usize));
-        Ok(Self {
+        Self {
             pool,
             transactions: Arc::new(Semaphore::new(transactions_max as usize)),
             acquire_timeout: settings.acquire_timeout,
@@ -141,7 +140,7 @@ impl Database {
                 ..batches
             },
             runtime: Handle::current(),
-        })
+        }
     }
 
     /// A connection, waited for while there is hope: the pool itself would let

@@ -20,6 +20,7 @@ mod rows;
 mod schema;
 mod shared_read;
 mod store;
+mod tls;
 mod transaction;
 
 pub use connect::{ConnectError, PgSettings};

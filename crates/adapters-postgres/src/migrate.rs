@@ -22,7 +22,7 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use domain::ports::{Cause, StoreError};
 
-use crate::connect::{self, ConnectError, PgSettings};
+use crate::connect::{self, ConnectError, PgSettings, Sessions};
 use crate::database::Database;
 use crate::error::before_commit;
 
@@ -96,8 +96,8 @@ impl From<Error> for MigrateError {
 /// # Errors
 /// No connection, a database that is not ours to change, or a failed statement.
 pub async fn migrate(settings: &PgSettings) -> Result<Migrated, MigrateError> {
-    let config = connect::session_config(settings)?;
-    let mut connection = connect::connect(&config)
+    let mut connection = Sessions::try_new(settings)?
+        .connect()
         .await
         .map_err(|error| ConnectError::Unreachable(connect::describe(&error)))?;
     connection.batch_execute(PREPARE).await?;

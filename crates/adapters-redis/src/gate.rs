@@ -68,11 +68,14 @@ pub struct RedisSeatGate {
 }
 
 impl RedisSeatGate {
-    /// A gate on the Redis at `url`, such as `redis://localhost:6379/0`. Makes
-    /// no connection: Redis may still be away.
+    /// A gate on the Redis at `url`, such as `redis://localhost:6379/0`, or
+    /// `rediss://localhost:6379/0` for TLS: with a certificate that is signed
+    /// by one of the system's authorities, or by one in the file that
+    /// `?sslrootcert=` names. Makes no connection: Redis may still be away.
     ///
     /// # Errors
-    /// The URL is not one of Redis or asks for TLS, or a setting cannot work.
+    /// The URL is not one of Redis, its file of certificates is of no use, or a
+    /// setting cannot work.
     pub fn try_new(url: &str, settings: GateSettings) -> Result<Self, ConnectError> {
         Self::try_with_block_life(url, settings, BLOCK_LIFE)
     }

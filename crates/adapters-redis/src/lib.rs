@@ -19,6 +19,7 @@
 //! | `link` | the way to Redis: connections, limits on waiting, going around |
 //! | `breaker` | when Redis is gone around and who tries it again |
 //! | `settings` | what an operator may choose |
+//! | `url` | where Redis is, and who is trusted to be it |
 
 mod blocks;
 mod breaker;
@@ -30,6 +31,7 @@ mod limiter;
 mod link;
 mod scripts;
 mod settings;
+mod url;
 
 pub use gate::RedisSeatGate;
 pub use limiter::RedisRateLimiter;

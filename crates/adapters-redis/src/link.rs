@@ -7,15 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{
-    self, AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo, RedisError, RedisResult,
-};
+use deadpool_redis::redis::{self, AsyncConnectionConfig, RedisError, RedisResult};
 use deadpool_redis::{Connection, Manager, Pool, PoolError};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::breaker::{CircuitBreaker, Pass};
 use crate::settings::{ConnectError, GateSettings};
+use crate::url;
 
 /// Why Redis gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +85,7 @@ impl Link {
     /// A link that connects when it is first used.
     pub(crate) fn try_new(url: &str, settings: &GateSettings) -> Result<Self, ConnectError> {
         settings.check()?;
-        let info = parse(url)?;
+        let info = url::parse(url)?;
         let address = format!("{}/{}", info.addr(), info.redis_settings().db());
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(settings.connect_timeout))
@@ -295,12 +294,4 @@ impl fmt::Debug for Link {
             .field("breaker", &self.breaker)
             .finish_non_exhaustive()
     }
-}
-
-fn parse(url: &str) -> Result<ConnectionInfo, ConnectError> {
-    if url.starts_with("rediss:") || url.starts_with("valkeys:") {
-        return Err(ConnectError::Tls);
-    }
-    // The cause may quote parts of the URL, so it is left out.
-    url.into_connection_info().map_err(|_| ConnectError::Url)
 }

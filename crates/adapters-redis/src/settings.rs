@@ -1,5 +1,6 @@
 //! What an operator may choose about the gate, and what is refused.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// No setting makes sense beyond this; a lease must also end well before the
@@ -51,11 +52,24 @@ impl GateSettings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
     /// The URL is not one of Redis.
-    #[error("the redis url must look like redis://[user:password@]host[:port][/database]")]
+    #[error(
+        "the redis url must look like redis://[user:password@]host[:port][/database], \
+         or rediss://… for TLS"
+    )]
     Url,
-    /// The URL asks for an encrypted connection.
-    #[error("the redis url asks for TLS, which is not built in: use redis:// instead of rediss://")]
-    Tls,
+    /// The URL asks for TLS with whomever.
+    #[error(
+        "the redis url asks not to verify who answers, which is not offered: leave out #insecure"
+    )]
+    Unverified,
+    /// The file of `sslrootcert` is of no use.
+    #[error("the redis url names {} as sslrootcert: {reason}", path.display())]
+    RootFile {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A duration is too short or too long.
     #[error("{setting} must be from 1 ms to 1 h, not {value:?}")]
     Duration {

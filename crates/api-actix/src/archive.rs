@@ -11,8 +11,8 @@ mod writer;
 pub(crate) use reader::ArchiveReader;
 pub(crate) use writer::ArchiveWriter;
 
-/// The version of the format, in the header.
-const VERSION: u64 = 1;
+/// The version of the format, in the header. Those from 1 on are read.
+const VERSION: u64 = 2;
 
 /// The longest line, its end included. The longest that is written has two names
 /// of 255 characters and takes 7 KiB if every one of them is escaped.

@@ -57,10 +57,11 @@ enum Command {
     SeedDemo,
     /// Compare the seat gate with the database once and put it right.
     Reconcile,
-    /// Write all users, events, bookings and idempotency keys into an archive.
+    /// Write all users, events, bookings, keys and the audit log into an archive.
     ///
     /// The archive is one state of the store, whatever is sold meanwhile, and
-    /// goes into any other store with `utsavam import`.
+    /// goes into any other store with `utsavam import`. It holds addresses and
+    /// password hashes: keep it to yourself.
     Export {
         /// Where to: standard output if it is left out. A file gets its name
         /// only when it is complete.
@@ -70,7 +71,7 @@ enum Command {
     /// Take an archive over into an empty database, all of it or nothing.
     ///
     /// Migrates the database first. Ids, times and statuses stay what they
-    /// are; before anything is kept, counts and seats must add up.
+    /// are; people log in anew, with the passwords that they have; before anything is kept, counts and seats must add up.
     Import {
         /// Where from: standard input if it is left out.
         #[arg(value_name = "FILE")]

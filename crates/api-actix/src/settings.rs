@@ -6,6 +6,7 @@
 //! in `wiring` or `http`, a line in the README's table.
 
 mod check;
+mod list;
 mod networks;
 mod rate_limit;
 
@@ -67,8 +68,9 @@ pub struct HttpSettings {
     pub port: u16,
     /// Worker threads; unset means one for each processor.
     pub workers: Option<NonZeroUsize>,
-    /// The most connections that a worker keeps open.
-    pub connections_per_worker_max: NonZeroUsize,
+    /// The most connections at the same time; more wait until one ends. Each
+    /// worker has its share.
+    pub connections_max: NonZeroUsize,
     /// The most requests that wait for an answer of a store or gate at the same
     /// time; more are answered 503 at once.
     pub in_flight_max: NonZeroUsize,
@@ -80,12 +82,23 @@ pub struct HttpSettings {
     /// How long a request's head may take to arrive.
     #[serde(with = "humantime_serde")]
     pub head_timeout: Duration,
+    /// How long an answer may take to be found; longer is answered 503.
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
     /// How long an idle connection is kept open.
     #[serde(with = "humantime_serde")]
     pub keep_alive: Duration,
     /// How long requests under way may take to finish after SIGTERM.
     #[serde(with = "humantime_serde")]
     pub shutdown_timeout: Duration,
+    /// The web sites whose pages may call the interface from a browser, as in
+    /// `https://shop.example.com`; in the environment separated by commas.
+    #[serde(deserialize_with = "list::deserialize")]
+    pub cors_origins: Vec<String>,
+    /// For how long browsers are told to use HTTPS alone
+    /// (`Strict-Transport-Security`); unset means that nothing is said.
+    #[serde(with = "humantime_serde")]
+    pub hsts_max_age: Option<Duration>,
     /// The proxies that are believed about where a request comes from.
     pub trusted_proxies: Networks,
     /// The header in which they say so.
@@ -269,13 +282,16 @@ impl Default for HttpSettings {
             host: "127.0.0.1".to_owned(),
             port: 8000,
             workers: None,
-            connections_per_worker_max: at_least_one(10_000),
+            connections_max: at_least_one(20_000),
             in_flight_max: at_least_one(4_096),
             body_bytes_max: at_least_one(64 * 1024),
             body_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(60),
             keep_alive: Duration::from_secs(75),
             shutdown_timeout: Duration::from_secs(30),
+            cors_origins: Vec::new(),
+            hsts_max_age: None,
             trusted_proxies: Networks::default(),
             forwarded_header: ForwardedHeader::default(),
         }
@@ -410,13 +426,21 @@ impl Settings {
     pub(crate) fn auth_mode(&self) -> AuthMode {
         match self.auth.mode {
             Some(mode) => mode,
-            None if self.listens_on_loopback() => AuthMode::Open,
+            None if self.is_reached_by_this_machine_alone() => AuthMode::Open,
             None => AuthMode::Required,
         }
     }
 
-    /// Whether only this machine can reach the server, as far as it knows.
-    pub(crate) fn listens_on_loopback(&self) -> bool {
+    /// Whether nobody else can reach the server, as far as the settings say.
+    pub(crate) fn is_reached_by_this_machine_alone(&self) -> bool {
+        self.listens_on_loopback()
+            && self.http.trusted_proxies.0.is_empty()
+            && self.auth.mode != Some(AuthMode::Required)
+            && !self.auth.open_beyond_loopback
+    }
+
+    /// Whether it listens to this machine alone; a proxy may do otherwise.
+    fn listens_on_loopback(&self) -> bool {
         let host = self.http.host.as_str();
         let address = host.parse::<IpAddr>();
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())

@@ -22,7 +22,9 @@ mod user;
 
 pub use account::{Account, AccountFilter, Credentials, Session, SessionSecrets};
 pub use api_key::{ApiKey, NewApiKey, Scope, Scopes};
-pub use archive::{ArchiveCounts, BookingRecord, EventRecord, KeyRecord, Record};
+pub use archive::{
+    ApiKeyRecord, ArchiveCounts, BookingRecord, EventRecord, KeyRecord, Record, UserRecord,
+};
 pub use audit::{Actor, AuditEntry, AuditFilter, AuditObject, AuditRecord};
 pub use booking::{AttendedBooking, BookSeats, Booked, Booking, BookingStatus, Cancelled};
 pub use email::Email;

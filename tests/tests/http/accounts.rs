@@ -114,6 +114,29 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
 }
 
 #[tokio::test]
+async fn one_account_can_be_tried_ten_times_a_minute() {
+    let service = Service::start().await;
+    let client = &service.client;
+    let alice = client.signed_up("alice@example.com").await;
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        let tried = client.login("alice@example.com", OTHER_PASSWORD).await;
+        statuses.push(tried.status);
+    }
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 9);
+    let refused = client.login("alice@example.com", PASSWORD).await;
+    refused.problem(429, "rate_limited");
+    assert!(refused.header("Retry-After").is_some());
+    // It is hers alone who is tried, and she who is logged in goes on.
+    client.login("bob@example.com", PASSWORD).await.expect(401);
+    client
+        .get("/users/me")
+        .bearer(&alice.access_token)
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
 async fn logging_out_ends_this_session_and_no_other() {
     let service = Service::start().await;
     let client = &service.client;
@@ -248,12 +271,18 @@ async fn one_sees_and_exports_ones_own_bookings() {
         .bearer(&alice.access_token)
         .await;
     let entries = mine.expect(200).json();
-    assert_eq!(numbers(entries.as_array().unwrap(), "id"), [second]);
+    assert_eq!(
+        numbers(entries.as_array().expect("is there"), "id"),
+        [second]
+    );
     let next = mine.next().expect("a second page");
     assert!(next.starts_with("/users/me/bookings?"), "{next}");
     let rest = client.get(&next).bearer(&alice.access_token).await;
     let entries = rest.expect(200).json();
-    assert_eq!(numbers(entries.as_array().unwrap(), "id"), [first]);
+    assert_eq!(
+        numbers(entries.as_array().expect("is there"), "id"),
+        [first]
+    );
 
     let export = client
         .get("/users/me/export")
@@ -262,7 +291,7 @@ async fn one_sees_and_exports_ones_own_bookings() {
     assert_eq!(export.header("Cache-Control"), Some("no-store"));
     let export = export.expect(200).json();
     assert_eq!(export["account"]["email"], "alice@example.com");
-    let bookings = export["bookings"].as_array().unwrap();
+    let bookings = export["bookings"].as_array().expect("is there");
     assert_eq!(numbers(bookings, "id"), [second, first]);
     assert_eq!(export["has_more_bookings"], false);
     assert!(!export.to_string().contains("argon2"), "{export}");

@@ -42,7 +42,10 @@ async fn a_key_is_shown_once_and_books_for_anybody() {
         .api_key(key)
         .await;
     assert_eq!(
-        numbers(history.expect(200).json().as_array().unwrap(), "id"),
+        numbers(
+            history.expect(200).json().as_array().expect("is there"),
+            "id"
+        ),
         [booking]
     );
     client.cancel(booking).api_key(key).await.expect(200);
@@ -125,6 +128,23 @@ async fn a_rotated_key_has_a_new_secret_and_a_revoked_one_none() {
     let unknown = client.delete("/admin/api-keys/999").admin().await;
     unknown.problem(404, "api_key_not_found");
     time(&client.entries("/admin/api-keys").await[0]["revoked_at"]);
+}
+
+#[tokio::test]
+async fn a_key_helps_to_a_password_only_those_who_have_none() {
+    let service = Service::start().await;
+    let client = &service.client;
+    let alice = client.signed_up("alice@example.com").await;
+    let bob = client.register("bob@example.com").await;
+    let (_, helper) = client.api_key(&["users:write"]).await;
+    let (_, admin) = client.api_key(&["users:write", "admin:users"]).await;
+    let issue = |user_id: i64, key: &str| {
+        let path = format!("/admin/users/{user_id}/password-token");
+        client.post(&path, &json!({})).api_key(key)
+    };
+    issue(bob, &helper).await.expect(201);
+    issue(alice.id, &helper).await.problem(409, "has_password");
+    issue(alice.id, &admin).await.expect(201);
 }
 
 #[tokio::test]

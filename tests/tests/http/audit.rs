@@ -84,7 +84,7 @@ async fn what_admins_services_and_users_do_is_recorded_with_its_request() {
     let order = entries
         .iter()
         .find(|entry| entry["action"] == "book")
-        .unwrap();
+        .expect("is there");
     assert_eq!(order["request_id"], "order-7");
     let shown = Value::from(entries.clone()).to_string();
     for secret in ["alice@example.com", PASSWORD, "utsavam_", "a wrong one"] {
@@ -107,7 +107,20 @@ async fn refusals_at_the_door_are_recorded() {
         .bearer(&alice.access_token)
         .await
         .expect(403);
-    let refusals = client.entries("/admin/audit?refused=true").await;
+    // What is not hers: as if it did not exist, but recorded.
+    let bob = client.register("bob@example.com").await;
+    let other = client.booked(bob, event, 1).await;
+    client
+        .cancel(other)
+        .bearer(&alice.access_token)
+        .await
+        .expect(404);
+    let probed = client.entries("/admin/audit?action=cancel_booking").await;
+    assert_eq!(probed[0]["refused"], "booking_not_found");
+    assert_eq!(probed[0]["object"], json!(format!("booking:{other}")));
+    let refusals = client
+        .entries("/admin/audit?refused=true&action=delete_event")
+        .await;
     let object = json!(format!("event:{event}"));
     let refusal = |actor: &str, code: &str| {
         let mut entry = done(actor, "delete_event", object.clone());
@@ -148,7 +161,12 @@ async fn the_log_is_filtered_and_paged() {
         let entries = client.get(&format!("/admin/audit?{filter}")).admin().await;
         let entries = entries.expect(200).json();
         let own = |entry: &&Value| entry["action"] != "list_audit";
-        let entries: Vec<_> = entries.as_array().unwrap().iter().filter(own).collect();
+        let entries: Vec<_> = entries
+            .as_array()
+            .expect("is there")
+            .iter()
+            .filter(own)
+            .collect();
         assert_eq!(entries.len(), found, "{filter}: {entries:?}");
     }
     let paged = client

@@ -12,6 +12,7 @@ mod bad_parameters;
 mod bookings;
 mod cancel;
 mod demo_data;
+mod edge;
 mod etags;
 mod event_lists;
 mod history;
@@ -22,6 +23,7 @@ mod open_mode;
 mod openapi;
 mod protocol;
 mod rate_limits;
+mod strictness;
 mod users;
 
 use chrono::{DateTime, FixedOffset};

@@ -318,6 +318,7 @@ async fn everybody_may_do_what_they_may_where_authentication_is_required() {
     let service = Service::builder()
         .await
         .setting("auth.mode", "required")
+        .setting("rate_limit.enabled", "false")
         .start()
         .await;
     World::new(&service, false).await.check().await;
@@ -325,7 +326,11 @@ async fn everybody_may_do_what_they_may_where_authentication_is_required() {
 
 #[tokio::test]
 async fn everybody_may_do_what_they_may_in_open_mode() {
-    let service = Service::start().await;
+    let service = Service::builder()
+        .await
+        .setting("rate_limit.enabled", "false")
+        .start()
+        .await;
     World::new(&service, true).await.check().await;
 }
 

@@ -23,7 +23,9 @@ async fn who_comes_by_way_of_a_proxy_is_refused_in_open_mode() {
         "X-Forwarded-For",
         "x-forwarded-host",
         "X-Forwarded-Proto",
+        "X-Forwarded-Port",
         "X-Real-IP",
+        "CF-Connecting-IP",
         "Via",
     ] {
         for path in ["/events", "/admin/users", "/nothing", "/docs"] {
@@ -36,6 +38,30 @@ async fn who_comes_by_way_of_a_proxy_is_refused_in_open_mode() {
                     .contains(&header.to_lowercase())
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_somebody_elses_is_refused_in_open_mode() {
+    let service = Service::start().await;
+    let client = &service.client;
+    for (header, value) in [
+        ("Host", "evil.example:8000"),
+        ("Origin", "http://evil.example"),
+    ] {
+        let refused = client
+            .get("/admin/users")
+            .header(header, value)
+            .admin()
+            .await;
+        refused.problem(403, "foreign_in_open_mode");
+    }
+    for (header, value) in [("Host", "localhost"), ("Origin", "http://127.0.0.1:1")] {
+        client
+            .get("/events")
+            .header(header, value)
+            .await
+            .expect(200);
     }
 }
 
@@ -58,7 +84,7 @@ async fn where_authentication_is_required_strangers_browse_and_register() {
     assert!(
         refused
             .header("WWW-Authenticate")
-            .unwrap()
+            .expect("is there")
             .starts_with("Bearer")
     );
     assert_eq!(client.seats_available(event).await, 5);
@@ -70,22 +96,38 @@ async fn where_authentication_is_required_strangers_browse_and_register() {
 #[tokio::test]
 async fn beyond_this_machine_a_server_does_not_start_as_it_comes() {
     let start = |settings: &'static [(&'static str, &'static str)]| async {
-        let program = Program::new(&["config"]).setting("http.host", "0.0.0.0");
+        let program = Program::new(&["config"]);
         let program = settings.iter().fold(program, |program, (name, value)| {
             program.setting(name, value)
         });
         program.run().await
     };
-    let refused = start(&[]).await.expect_failure();
-    assert!(refused.contains("admin.key (ADMIN_KEY)"), "{refused}");
-    let refused = start(&[("admin.key", "secret"), ("auth.mode", "open")]).await;
-    let refused = refused.expect_failure();
-    assert!(refused.contains("auth.mode"), "{refused}");
-    assert!(refused.contains("auth.open_beyond_loopback"), "{refused}");
+    const HOST: (&str, &str) = ("http.host", "0.0.0.0");
+    const PROXY: (&str, &str) = ("http.trusted_proxies", "127.0.0.1");
+    // By each of these others may reach it.
     for settings in [
-        &[("admin.key", "secret")][..],
-        &[("admin.key", "secret"), ("auth.mode", "required")],
+        &[HOST][..],
+        &[PROXY],
+        &[("auth.mode", "required")],
+        &[("auth.open_beyond_loopback", "true")],
+    ] {
+        let refused = start(settings).await.expect_failure();
+        assert!(refused.contains("admin.key (ADMIN_KEY)"), "{refused}");
+    }
+    for settings in [
+        &[HOST, ("admin.key", "secret"), ("auth.mode", "open")][..],
+        &[PROXY, ("admin.key", "secret"), ("auth.mode", "open")],
+    ] {
+        let refused = start(settings).await.expect_failure();
+        assert!(refused.contains("auth.mode"), "{refused}");
+        assert!(refused.contains("auth.open_beyond_loopback"), "{refused}");
+    }
+    start(&[]).await.expect_success();
+    for settings in [
+        &[HOST, ("admin.key", "secret")][..],
+        &[HOST, ("admin.key", "secret"), ("auth.mode", "required")],
         &[
+            HOST,
             ("admin.key", "secret"),
             ("auth.mode", "open"),
             ("auth.open_beyond_loopback", "true"),

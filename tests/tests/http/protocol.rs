@@ -221,7 +221,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
         .setting("http.body_timeout", "300ms")
         .start()
         .await;
-    let head = "POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    let head = "POST /users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     for rest in [
         "Content-Length: 100\r\n\r\n{\"email\":",
         "Content-Length: 100\r\n\r\n",
@@ -240,7 +240,7 @@ async fn a_large_body_in_chunks_is_refused_like_any_other() {
     let service = Service::start().await;
     let chunk = format!("8000\r\n{}\r\n", " ".repeat(0x8000));
     let request = format!(
-        "POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        "POST /users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
         chunk.repeat(3)
     );

@@ -8,15 +8,27 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use utsavam_tests::{Finished, Program, Service, Sql, TestDatabase, eventually};
 
-/// 2,000 users, 51 events (every tenth deleted, the last of these with nothing
-/// left to mark, and one event that nobody wants), 100,000 bookings (every fifth
-/// cancelled) and 20,000 keys; fewer where the crowd is not the point. Ids have gaps, as after commands that failed.
+/// 2,000 users (every second with a password, some suspended, some erased), 51
+/// events (every tenth deleted, the last of these with nothing left to mark, and
+/// one event that nobody wants), 100,000 bookings (every fifth cancelled) and
+/// 20,000 keys; fewer where the crowd is not the point. 20 keys of services, and
+/// 5,000 entries of the audit log that are not in the order of their times. Ids
+/// have gaps, as after commands that failed.
 const FILL: &str = "
-    INSERT INTO users (id, email, name, created_at)
+    INSERT INTO users (id, email, name, created_at, password_hash, suspended_at)
     SELECT 3 * n, 'buyer' || n || '@उदाहरण',
            CASE WHEN n % 3 > 0 THEN E'Käufer \"' || n || E'\" \\\\ 🎉' END,
-           timestamptz '2026-01-01 00:00:00Z' + n * interval '1.000001 seconds'
+           timestamptz '2026-01-01 00:00:00Z' + n * interval '1.000001 seconds',
+           CASE WHEN n % 2 > 0
+                THEN '$argon2id$v=19$m=19456,t=2,p=1$' || translate(md5('s' || n), '=', '')
+                     || '$' || md5('p' || n) END,
+           CASE WHEN n % 41 = 0
+                THEN timestamptz '2026-02-01 00:00:00Z' + n * interval '1.000001 seconds' END
     FROM generate_series(1, 2000) n;
+
+    UPDATE users SET email = 'User-' || id || '@erased.invalid', name = NULL,
+           password_hash = NULL, suspended_at = NULL, erased_at = created_at + interval '0.5 days'
+    WHERE id / 3 % 97 = 0;
 
     INSERT INTO events (id, name, venue, start_at, capacity, seats_available, version,
                         created_at, updated_at, deleted_at)
@@ -56,12 +68,39 @@ const FILL: &str = "
     SELECT DISTINCT e.id FROM events e JOIN bookings b ON b.event_id = e.id
     WHERE e.deleted_at IS NOT NULL AND b.status = 'CONFIRMED';
 
-    SELECT setval('users_id_seq', 7000), setval('events_id_seq', 400),
+    INSERT INTO erasures_pending (user_id)
+    SELECT DISTINCT b.user_id FROM bookings b JOIN users u ON u.id = b.user_id
+    JOIN events e ON e.id = b.event_id
+    WHERE u.erased_at IS NOT NULL AND b.status = 'CONFIRMED' AND e.deleted_at IS NULL;
+
+    INSERT INTO api_keys (id, name, secret_digest, scopes, created_at, rotated_at, last_used_at,
+                          revoked_at)
+    SELECT 4 * n, 'ಕೌಂಟರ್ ' || n, sha256(('secret ' || n)::bytea),
+           CASE n % 3 WHEN 0 THEN '{bookings:read}'::text[]
+                      WHEN 1 THEN '{admin:audit,admin:events,users:write}'
+                      ELSE '{bookings:write,events:read}' END,
+           timestamptz '2026-01-01 00:00:00.000007Z' + n * interval '1 day',
+           CASE WHEN n % 2 = 0 THEN timestamptz '2026-02-01 00:00:00.5Z' + n * interval '1 day' END,
+           CASE WHEN n % 5 > 0 THEN timestamptz '2026-03-01 00:00:00.6Z' + n * interval '1 day' END,
+           CASE WHEN n % 7 = 0 THEN timestamptz '2026-04-01 00:00:00.7Z' + n * interval '1 day' END
+    FROM generate_series(1, 20) n;
+
+    INSERT INTO audit_log (id, at, actor_kind, actor_id, action, object_kind, object_id, refused,
+                           request_id)
+    SELECT 5 * n, timestamptz '2026-05-01 00:00:00Z' + (n * 7919 % 5000) * interval '1.000001 s',
+           (ARRAY['user', 'service', 'anonymous', 'admin', 'system'])[1 + n % 5],
+           CASE WHEN n % 5 < 2 THEN n END, 'change_event',
+           CASE WHEN n % 3 > 0 THEN 'event' END, CASE WHEN n % 3 > 0 THEN n - 9 END,
+           CASE WHEN n % 4 = 0 THEN 'forbidden' END, md5(n::text)
+    FROM generate_series(1, 5000) n;
+
+    SELECT setval('users_id_seq', 7000), setval('api_keys_id_seq', 90),
+           setval('audit_log_id_seq', 25002), setval('events_id_seq', 400),
            setval('bookings_id_seq', 200003);
     ANALYZE";
 
 /// Every row that matters, as one digest for each table.
-const DIGESTS: [&str; 7] = [
+const DIGESTS: [&str; 10] = [
     "SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY id)) FROM users t",
     "SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY id)) FROM events t",
     "SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY id)) FROM bookings t",
@@ -70,6 +109,9 @@ const DIGESTS: [&str; 7] = [
     "SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY event_id)) FROM event_sales t",
     "SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY event_id)) FROM deletions_pending t",
     "SELECT count(*), sum(confirmed_bookings) FROM booking_totals",
+    "SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY user_id)) FROM erasures_pending t",
+    "SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY id)) FROM api_keys t",
+    "SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY id)) FROM audit_log t",
 ];
 
 pub(crate) async fn digests(sql: &Sql) -> Vec<Vec<String>> {
@@ -84,7 +126,7 @@ pub(crate) fn program(arguments: &[&str], database: &TestDatabase) -> Program {
     Program::new(arguments).env("DATABASE_URL", database.url())
 }
 
-async fn export(database: &TestDatabase, file: &Path) -> Finished {
+pub(crate) async fn export(database: &TestDatabase, file: &Path) -> Finished {
     let file = file.to_str().expect("UTF-8");
     let exported = program(&["export", file], database).run().await;
     exported.expect_success()
@@ -101,7 +143,8 @@ pub(crate) fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-const COUNTS: &str = "2000 users, 51 events, 100000 bookings, 20000 idempotency keys";
+const COUNTS: &str = "2000 users, 51 events, 100000 bookings, 20000 idempotency keys, \
+                      20 API keys, 5000 audit entries";
 
 #[tokio::test]
 async fn an_archive_of_100_000_bookings_is_the_same_in_another_database() {
@@ -129,7 +172,7 @@ async fn an_archive_of_100_000_bookings_is_the_same_in_another_database() {
         records(&archive) == records(&again.stdout),
         "the archive of the copy is another one"
     );
-    let last = r#"{"kind":"end","users":2000,"events":51,"bookings":100000,"keys":20000}"#;
+    let last = r#"{"kind":"end","users":2000,"events":51,"bookings":100000,"keys":20000,"api_keys":20,"audit":5000}"#;
     assert_eq!(archive.lines().last(), Some(last));
 }
 
@@ -213,6 +256,17 @@ async fn business_goes_on_where_an_archive_was_imported() {
             == 0
     })
     .await;
+    // So is what erased users had booked.
+    eventually("all bookings of erased users are cancelled", async || {
+        sql.number(
+            "SELECT (SELECT count(*) FROM erasures_pending) + (SELECT count(*) FROM bookings b \
+             JOIN users u ON u.id = b.user_id WHERE u.erased_at IS NOT NULL \
+             AND b.status = 'CONFIRMED')",
+        )
+        .await
+            == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -232,7 +286,11 @@ async fn an_archive_is_one_state_of_the_store_whatever_is_sold_meanwhile() {
          DELETE FROM idempotency_keys;
          INSERT INTO bookings (user_id, event_id, seats) SELECT 3, 7, 1 FROM generate_series(1, 9);
          UPDATE events SET seats_available = seats_available - 9 WHERE id = 7;
-         INSERT INTO users (email) VALUES ('late@example.com')",
+         INSERT INTO users (email) VALUES ('late@example.com');
+         UPDATE users SET password_hash = NULL, suspended_at = now() WHERE id = 5997;
+         UPDATE api_keys SET revoked_at = now();
+         INSERT INTO audit_log (at, actor_kind, action, request_id)
+         VALUES (now(), 'admin', 'late', 'r')",
     )
     .await;
     output.read_to_end(&mut archive).await.expect("the rest");

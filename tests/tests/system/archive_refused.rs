@@ -6,16 +6,20 @@ use utsavam_tests::TestDatabase;
 
 use crate::archive::{digests, folder, program};
 
-const HEADER: &str = r#"{"utsavam_archive":1,"created_at":"2026-11-22T18:00:00.000000Z"}"#;
-const ALICE: &str = r#"{"kind":"user","id":1,"email":"alice@example.com","name":"Alice","created_at":"2026-11-22T18:00:00.000000Z"}"#;
-const BOB: &str = r#"{"kind":"user","id":2,"email":"bob@example.com","name":null,"created_at":"2026-11-22T18:00:00.000000Z"}"#;
+const HEADER: &str = r#"{"utsavam_archive":2,"created_at":"2026-11-22T18:00:00.000000Z"}"#;
+const ALICE: &str = r#"{"kind":"user","id":1,"email":"alice@example.com","name":"Alice","password_hash":null,"created_at":"2026-11-22T18:00:00.000000Z","suspended_at":null,"erased_at":null}"#;
+const BOB: &str = r#"{"kind":"user","id":2,"email":"bob@example.com","name":null,"password_hash":null,"created_at":"2026-11-22T18:00:00.000000Z","suspended_at":null,"erased_at":null}"#;
 const EVENT: &str = r#"{"kind":"event","id":7,"name":"Concert","venue":null,"start_at":"2099-01-01T18:00:00.000000Z","capacity":10,"seats_available":8,"version":1,"created_at":"2026-11-22T18:00:00.000000Z","updated_at":"2026-11-22T18:00:00.000000Z","deleted_at":null}"#;
 const BOOKING: &str = r#"{"kind":"booking","id":3,"user_id":1,"event_id":7,"seats":2,"status":"CONFIRMED","created_at":"2026-11-22T18:00:00.000000Z","updated_at":"2026-11-22T18:00:00.000000Z"}"#;
 const KEY: &str = r#"{"kind":"key","user_id":1,"key":"k","booking_id":3,"event_id":7,"seats":2,"created_at":"2026-11-22T18:00:00.000000Z"}"#;
-const END: &str = r#"{"kind":"end","users":2,"events":1,"bookings":1,"keys":1}"#;
+const API_KEY: &str = r#"{"kind":"api_key","id":4,"name":"till","scopes":["bookings:read"],"secret_digest":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8","created_at":"2026-11-22T18:00:00.000000Z","rotated_at":null,"last_used_at":null,"revoked_at":null}"#;
+const AUDIT: &str = r#"{"kind":"audit","id":9,"at":"2026-11-22T18:00:00.000000Z","actor_kind":"service","actor_id":4,"action":"book","object_kind":"booking","object_id":3,"refused":null,"request_id":"r"}"#;
+const END: &str =
+    r#"{"kind":"end","users":2,"events":1,"bookings":1,"keys":1,"api_keys":1,"audit":1}"#;
 
 fn archive() -> String {
-    [HEADER, ALICE, BOB, EVENT, BOOKING, KEY, END, ""].join("\n")
+    let accounts = [API_KEY, AUDIT, END, ""].join("\n");
+    [HEADER, ALICE, BOB, EVENT, BOOKING, KEY, &accounts].join("\n")
 }
 
 /// Imports the text and returns the last line on standard error.
@@ -34,7 +38,9 @@ async fn sequences(database: &TestDatabase) -> Vec<Vec<String>> {
     sql.rows(
         "SELECT last_value, is_called FROM users_id_seq UNION ALL \
          SELECT last_value, is_called FROM events_id_seq UNION ALL \
-         SELECT last_value, is_called FROM bookings_id_seq",
+         SELECT last_value, is_called FROM bookings_id_seq UNION ALL \
+         SELECT last_value, is_called FROM api_keys_id_seq UNION ALL \
+         SELECT last_value, is_called FROM audit_log_id_seq",
     )
     .await
 }
@@ -88,8 +94,33 @@ async fn records_that_do_not_fit_together_are_refused_and_named() {
         ),
         (r#""id":2,"#, r#""id":1,"#, ["line 3", "out of order"]),
         (r#""venue":null"#, r#""venue":7"#, ["line 4", "string"]),
-        (END, "", ["line 7", "JSON"]),
-        (&format!("{END}\n"), "", ["incomplete", "behind line 6"]),
+        (
+            API_KEY,
+            &format!("{API_KEY}\n{}", API_KEY.replace(r#""id":4"#, r#""id":5"#)),
+            ["line 8", "API key 5 has the secret of another one"],
+        ),
+        (
+            API_KEY,
+            &format!("{API_KEY}\n{API_KEY}"),
+            ["line 8", "API key 4 is out of order"],
+        ),
+        (
+            AUDIT,
+            &format!("{AUDIT}\n{}", AUDIT.replace(r#""id":9"#, r#""id":8"#)),
+            ["line 9", "audit entry 8 is out of order"],
+        ),
+        (
+            r#""erased_at":null"#,
+            r#""erased_at":"2026-11-22T18:00:00.000000Z""#,
+            ["line 2", "must be null, because erased_at is not"],
+        ),
+        (
+            r#""password_hash":null"#,
+            r#""password_hash":"secret""#,
+            ["line 2", "PHC format"],
+        ),
+        (END, "", ["line 9", "JSON"]),
+        (&format!("{END}\n"), "", ["incomplete", "behind line 8"]),
         (HEADER, "id,email", ["not an archive", "JSON"]),
     ] {
         let text = archive().replace(from, to);
@@ -113,17 +144,38 @@ async fn records_that_do_not_fit_together_are_refused_and_named() {
 
 #[tokio::test]
 async fn a_store_with_anything_in_it_takes_no_archive() {
-    for insert in [
-        "INSERT INTO users (email) VALUES ('carol@example.com')",
-        "INSERT INTO events (name, start_at, capacity, seats_available, deleted_at)
-         VALUES ('Concert', now(), 5, 5, now())",
+    for (insert, kind) in [
+        (
+            "INSERT INTO users (email) VALUES ('carol@example.com')",
+            "users",
+        ),
+        (
+            "INSERT INTO users (id, email, erased_at) VALUES (1, 'User-1@erased.invalid', now())",
+            "users",
+        ),
+        (
+            "INSERT INTO events (name, start_at, capacity, seats_available, deleted_at)
+             VALUES ('Concert', now(), 5, 5, now())",
+            "events",
+        ),
+        (
+            "INSERT INTO api_keys (name, secret_digest, scopes, revoked_at)
+             VALUES ('till', sha256(''), '{users:read}', now())",
+            "API keys",
+        ),
+        (
+            "INSERT INTO audit_log (at, actor_kind, action, request_id)
+             VALUES (now(), 'admin', 'list_users', 'r')",
+            "entries of the audit log",
+        ),
     ] {
         let database = TestDatabase::migrated().await;
         let sql = database.sql().await;
         sql.run(insert).await;
         let before = digests(&sql).await;
         let sentence = refusal(&database, &archive()).await;
-        assert!(sentence.contains("an empty one"), "{sentence}");
+        let expected = format!("the database has {kind} already");
+        assert!(sentence.contains(&expected), "{sentence}");
         assert_eq!(digests(&sql).await, before);
     }
 }

@@ -5,6 +5,7 @@
 mod adoption;
 mod adoption_refused;
 mod archive;
+mod archive_accounts;
 mod archive_refused;
 mod benchmark;
 mod concurrency_program;
@@ -18,4 +19,6 @@ mod outages;
 mod overload;
 mod process;
 mod races;
+mod secrets;
 mod settings;
+mod tls;

@@ -95,3 +95,40 @@ async fn a_database_that_takes_too_long_is_not_waited_for_without_end() {
     service.database.assert_seats_add_up(event_id).await;
     assert_eq!(client.seats_available(event_id).await, 49);
 }
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_is_given_up_and_the_booking_is_not() {
+    let service = Service::builder()
+        .await
+        .setting("http.body_timeout", "500ms")
+        .setting("http.request_timeout", "1s")
+        .setting("database.lock_timeout", "1m")
+        .setting("database.statement_timeout", "1m")
+        .setting("gate.lease_ttl", "1h")
+        .start()
+        .await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    let event_id = client.publish(50).await;
+    let holder = service.database.sql().await;
+    holder
+        .run(&format!(
+            "BEGIN; SELECT FROM events WHERE id = {event_id} FOR UPDATE"
+        ))
+        .await;
+
+    let answer = client.book(user_id, event_id, 3).await;
+    answer.problem(503, "timed_out");
+    assert!(answer.header("retry-after").is_some(), "{answer}");
+    assert!(
+        answer.header("x-content-type-options").is_some(),
+        "{answer}"
+    );
+
+    holder.run("ROLLBACK").await;
+    eventually("the booking is made all the same", async || {
+        client.seats_available(event_id).await == 47
+    })
+    .await;
+    service.database.assert_seats_add_up(event_id).await;
+}

@@ -99,7 +99,7 @@ async fn a_server_with_and_one_without_redis_sell_five_seats_between_them() {
 async fn book_and_hang_up(service: &Service, user_id: i64, event_id: i64) -> TcpStream {
     let body = json!({ "user_id": user_id, "event_id": event_id }).to_string();
     let request = format!(
-        "POST /bookings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        "POST /bookings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );

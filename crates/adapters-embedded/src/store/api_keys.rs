@@ -169,7 +169,7 @@ impl ApiKeyStore for SqliteApiKeyStore {
 }
 
 /// As `ApiKeyRow` reads them: with a space between them.
-fn text_of(scopes: &Scopes) -> String {
+pub(super) fn text_of(scopes: &Scopes) -> String {
     let scopes: Vec<_> = scopes.iter().map(Scope::as_str).collect();
     scopes.join(" ")
 }

@@ -7,18 +7,18 @@ use async_trait::async_trait;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel::sql_types::{BigInt, Bool, Text};
-use domain::model::{ArchiveCounts, Record, User};
+use diesel::sql_types::{BigInt, Nullable, Text};
+use domain::model::{ArchiveCounts, Record};
 use domain::ports::{Archive, ExportError, ImportError, RecordSink, RecordSource, StoreError};
 use domain::rules::{ArchiveCheck, ArchiveSums, Inconsistency};
 
 use crate::error::{before_commit, defect};
 use crate::prepared::{at_most_one, exactly_one, prepared};
-use crate::rows::{self, UserRow};
+use crate::rows::{self, AuditRow};
 
 use tables::{
-    ArchivedBookingRow, ArchivedEventRow, ArchivedKeyRow, BookingsBehind, EventsBehind, KeysBehind,
-    UsersBehind,
+    ApiKeysBehind, ArchivedApiKeyRow, ArchivedBookingRow, ArchivedEventRow, ArchivedKeyRow,
+    ArchivedUserRow, AuditBehind, BookingsBehind, EventsBehind, KeysBehind, UsersBehind,
 };
 
 super::store!(
@@ -32,16 +32,23 @@ const ROWS_AT_ONCE: usize = 1_000;
 
 prepared!(
     /// Reads an index of each table.
-    CountRows {} -> (BigInt, BigInt, BigInt, BigInt),
+    CountRows {} -> (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt),
     "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM events),
-            (SELECT count(*) FROM bookings), (SELECT count(*) FROM idempotency_keys)"
+            (SELECT count(*) FROM bookings), (SELECT count(*) FROM idempotency_keys),
+            (SELECT count(*) FROM api_keys), (SELECT count(*) FROM audit_log)"
 );
 
 prepared!(
-    /// Deleted events count too: their ids are taken.
-    HasRecords {} -> (Bool,),
-    "SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM events)
-         OR EXISTS (SELECT 1 FROM bookings)"
+    /// What is there, if anything is. Erased users, deleted events and revoked
+    /// keys count too: their ids are taken. So do entries of the audit log: they
+    /// can neither be renumbered nor removed.
+    FirstKind {} -> (Nullable<Text>,),
+    "SELECT CASE WHEN EXISTS (SELECT 1 FROM users) THEN 'users'
+                 WHEN EXISTS (SELECT 1 FROM events) THEN 'events'
+                 WHEN EXISTS (SELECT 1 FROM bookings) THEN 'bookings'
+                 WHEN EXISTS (SELECT 1 FROM api_keys) THEN 'API keys'
+                 WHEN EXISTS (SELECT 1 FROM audit_log) THEN 'entries of the audit log'
+            END"
 );
 
 prepared!(
@@ -79,8 +86,10 @@ prepared!(
 );
 
 /// What the program keeps beside the records: the confirmed bookings of every
-/// event on sale and of all together, and which deleted events have bookings to
-/// be marked. New ids continue behind the largest by themselves.
+/// event on sale and of all together, which deleted events have bookings to be
+/// marked, and which erased users may have bookings to be cancelled. Whether
+/// those are yet to come is seen when they are looked for. New ids continue
+/// behind the largest by themselves.
 const WORK_OUT_FIGURES: &str = "
     INSERT INTO event_sales (event_id, confirmed_bookings)
     SELECT e.id, count(b.id)
@@ -92,6 +101,13 @@ const WORK_OUT_FIGURES: &str = "
     SELECT DISTINCT e.id
     FROM events e JOIN bookings b ON b.event_id = e.id AND b.status = 'CONFIRMED'
     WHERE e.deleted_at IS NOT NULL;
+
+    INSERT INTO erasures_pending (user_id)
+    SELECT u.id FROM users u
+    WHERE u.erased_at IS NOT NULL AND EXISTS (
+        SELECT 1 FROM bookings b JOIN events e ON e.id = b.event_id
+        WHERE b.user_id = u.id AND b.status = 'CONFIRMED' AND e.deleted_at IS NULL
+    );
 
     UPDATE booking_totals SET confirmed_bookings =
         (SELECT coalesce(sum(confirmed_bookings), 0) FROM event_sales);";
@@ -116,7 +132,7 @@ impl Archive for SqliteArchive {
 }
 
 fn count(connection: &mut SqliteConnection) -> Result<ArchiveCounts, StoreError> {
-    let (users, events, bookings, keys): (i64, i64, i64, i64) =
+    let (users, events, bookings, keys, api_keys, audit): (i64, i64, i64, i64, i64, i64) =
         exactly_one(connection, CountRows {}).map_err(before_commit)?;
     let number = |rows: i64| u64::try_from(rows).map_err(|_| defect("a negative number of rows"));
     Ok(ArchiveCounts {
@@ -124,6 +140,8 @@ fn count(connection: &mut SqliteConnection) -> Result<ArchiveCounts, StoreError>
         events: number(events)?,
         bookings: number(bookings)?,
         keys: number(keys)?,
+        api_keys: number(api_keys)?,
+        audit: number(audit)?,
     })
 }
 
@@ -133,7 +151,19 @@ enum Table {
     Events,
     Bookings,
     Keys,
+    ApiKeys,
+    Audit,
 }
+
+/// In the order of the archive.
+const TABLES: [Table; 6] = [
+    Table::Users,
+    Table::Events,
+    Table::Bookings,
+    Table::Keys,
+    Table::ApiKeys,
+    Table::Audit,
+];
 
 /// How far the walk through a table got, along its primary key.
 #[derive(Debug)]
@@ -154,10 +184,12 @@ impl Behind {
 
     fn record(record: &Record) -> Self {
         let (id, key) = match record {
-            Record::User(user) => (user.id.get(), ""),
+            Record::User(record) => (record.id().get(), ""),
             Record::Event(record) => (record.event.id().get(), ""),
             Record::Booking(record) => (record.booking.id.get(), ""),
             Record::Key(record) => (record.user_id.get(), record.key.as_str()),
+            Record::ApiKey(record) => (record.key.id.get(), ""),
+            Record::Audit(record) => (record.id.get(), ""),
         };
         let key = key.to_owned();
         Self { id, key }
@@ -170,7 +202,7 @@ fn export(
     mut sink: RecordSink,
 ) -> Result<ArchiveCounts, ExportError> {
     let mut counts = ArchiveCounts::default();
-    for table in [Table::Users, Table::Events, Table::Bookings, Table::Keys] {
+    for table in TABLES {
         let mut behind = Behind::nothing();
         loop {
             let records = page(connection, table, behind)?;
@@ -199,9 +231,8 @@ fn page(
     Ok(match table {
         Table::Users => {
             let query = UsersBehind { id, rows_max };
-            let found: Vec<UserRow> = query.load(connection).map_err(before_commit)?;
-            let users: Vec<User> = rows::all(found)?;
-            users.into_iter().map(Record::User).collect()
+            let found: Vec<ArchivedUserRow> = query.load(connection).map_err(before_commit)?;
+            rows::all(found)?.into_iter().map(Record::User).collect()
         }
         Table::Events => {
             let query = EventsBehind { id, rows_max };
@@ -222,6 +253,16 @@ fn page(
             let found: Vec<ArchivedKeyRow> = query.load(connection).map_err(before_commit)?;
             rows::all(found)?.into_iter().map(Record::Key).collect()
         }
+        Table::ApiKeys => {
+            let query = ApiKeysBehind { id, rows_max };
+            let found: Vec<ArchivedApiKeyRow> = query.load(connection).map_err(before_commit)?;
+            rows::all(found)?.into_iter().map(Record::ApiKey).collect()
+        }
+        Table::Audit => {
+            let query = AuditBehind { id, rows_max };
+            let found: Vec<AuditRow> = query.load(connection).map_err(before_commit)?;
+            rows::all(found)?.into_iter().map(Record::Audit).collect()
+        }
     })
 }
 
@@ -231,9 +272,10 @@ fn import(
     connection: &mut SqliteConnection,
     records: RecordSource,
 ) -> Result<ArchiveCounts, ImportError> {
-    let (has_records,): (bool,) = exactly_one(connection, HasRecords {}).map_err(before_commit)?;
-    if has_records {
-        return Err(ImportError::NotEmpty);
+    let (first_kind,): (Option<String>,) =
+        exactly_one(connection, FirstKind {}).map_err(before_commit)?;
+    if let Some(kind) = first_kind {
+        return Err(ImportError::NotEmpty(kind));
     }
     let mut check = ArchiveCheck::default();
     for record in records {
@@ -253,10 +295,12 @@ fn import(
 fn insert(connection: &mut SqliteConnection, record: Record) -> Result<(), ImportError> {
     use DatabaseErrorKind::{CheckViolation, ForeignKeyViolation, UniqueViolation};
     let (kind, id) = match &record {
-        Record::User(user) => ("user", user.id.get()),
+        Record::User(record) => ("user", record.id().get()),
         Record::Event(record) => ("event", record.event.id().get()),
         Record::Booking(record) => ("booking", record.booking.id.get()),
         Record::Key(record) => ("a key of user", record.user_id.get()),
+        Record::ApiKey(record) => ("API key", record.key.id.get()),
+        Record::Audit(record) => ("audit entry", record.id.get()),
     };
     match tables::insert(connection, record) {
         Ok(1) => Ok(()),

@@ -38,9 +38,10 @@ const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ON
 
 prepared!(
     /// Reads all of the tables, or of an index each.
-    CountRows {} -> (BigInt, BigInt, BigInt, BigInt),
+    CountRows {} -> (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt),
     "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM events),
-            (SELECT count(*) FROM bookings), (SELECT count(*) FROM idempotency_keys)"
+            (SELECT count(*) FROM bookings), (SELECT count(*) FROM idempotency_keys),
+            (SELECT count(*) FROM api_keys), (SELECT count(*) FROM audit_log)"
 );
 
 #[async_trait]
@@ -94,16 +95,17 @@ impl Archive for PgArchive {
 }
 
 async fn count(connection: &mut AsyncPgConnection) -> Result<ArchiveCounts, StoreError> {
-    let (users, events, bookings, keys): (i64, i64, i64, i64) = CountRows {}
-        .get_result(connection)
-        .await
-        .map_err(before_commit)?;
+    let counted = CountRows {}.get_result(connection).await;
+    let (users, events, bookings, keys, api_keys, audit): (i64, i64, i64, i64, i64, i64) =
+        counted.map_err(before_commit)?;
     let number = |rows: i64| u64::try_from(rows).map_err(|_| defect("a negative number of rows"));
     Ok(ArchiveCounts {
         users: number(users)?,
         events: number(events)?,
         bookings: number(bookings)?,
         keys: number(keys)?,
+        api_keys: number(api_keys)?,
+        audit: number(audit)?,
     })
 }
 

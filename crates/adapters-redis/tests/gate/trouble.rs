@@ -398,7 +398,10 @@ fn a_url_that_is_not_one_of_redis_is_refused_without_being_quoted() {
         ("redis://:s3cret@localhost:notaport/", ConnectError::Url),
         ("redis://localhost/s3cret", ConnectError::Url),
         ("redis://localhost/?protocol=s3cret", ConnectError::Url),
-        ("rediss://:s3cret@localhost/", ConnectError::Tls),
+        (
+            "rediss://:s3cret@localhost/#insecure",
+            ConnectError::Unverified,
+        ),
     ] {
         let error = RedisSeatGate::try_new(url, ordinary()).expect_err(url);
         assert_eq!(error, expected, "{url}");

@@ -1,10 +1,16 @@
 //! Single lines and the values that they stand for.
 
+mod accounts;
+mod version_1;
+
+pub(super) use accounts::{ApiKeyLine, AuditLine, UserLine};
+pub(super) use version_1::FirstLine;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::model::{
-    ArchiveCounts, Booking, BookingId, BookingRecord, BookingStatus, Capacity, Email, Event,
-    EventId, EventName, EventRecord, IdempotencyKey, Invalid, KeyRecord, KeyedBooking,
-    PublishEvent, Record, SeatCount, User, UserId, UserName, Venue,
+    ArchiveCounts, Booking, BookingId, BookingRecord, BookingStatus, Capacity, Event, EventId,
+    EventName, EventRecord, IdempotencyKey, Invalid, KeyRecord, KeyedBooking, PublishEvent, Record,
+    SeatCount, UserId, Venue,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -24,23 +30,15 @@ pub(super) struct AnyHeader {
 
 /// Every other line.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Line {
     User(UserLine),
     Event(EventLine),
     Booking(BookingLine),
     Key(KeyLine),
+    ApiKey(ApiKeyLine),
+    Audit(AuditLine),
     End(EndLine),
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UserLine {
-    id: i64,
-    email: String,
-    #[serde(deserialize_with = "present")]
-    name: Option<String>,
-    created_at: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,10 +89,16 @@ pub(super) struct EndLine {
     events: u64,
     bookings: u64,
     keys: u64,
+    api_keys: u64,
+    audit: u64,
 }
 
 /// A member that may be null but must not be left out.
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+fn present<'de, D, T>(value: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
     Option::deserialize(value)
 }
 
@@ -102,46 +106,15 @@ impl TryFrom<&Record> for Line {
     type Error = Invalid;
 
     /// # Errors
-    /// Refuses a time that has no place in the format.
+    /// Refuses what has no place in the format, such as a time after the year 9999.
     fn try_from(record: &Record) -> Result<Self, Invalid> {
         Ok(match record {
-            Record::User(user) => Self::User(UserLine::try_from(user)?),
+            Record::User(record) => Self::User(UserLine::try_from(record)?),
             Record::Event(record) => Self::Event(EventLine::try_from(record)?),
             Record::Booking(record) => Self::Booking(BookingLine::try_from(record)?),
             Record::Key(record) => Self::Key(KeyLine::try_from(record)?),
-        })
-    }
-}
-
-impl TryFrom<&User> for UserLine {
-    type Error = Invalid;
-
-    fn try_from(user: &User) -> Result<Self, Invalid> {
-        Ok(Self {
-            id: user.id.get(),
-            email: user.email.as_str().to_owned(),
-            name: user.name.as_ref().map(|name| name.as_str().to_owned()),
-            created_at: time_text(user.created_at)?,
-        })
-    }
-}
-
-impl TryFrom<UserLine> for User {
-    type Error = Invalid;
-
-    fn try_from(line: UserLine) -> Result<Self, Invalid> {
-        let name = line.name.as_deref().map(|name| {
-            let parsed = member("name", UserName::parse(name))?;
-            unaltered("name", name, parsed.as_str())?;
-            Ok(parsed)
-        });
-        let email = member("email", Email::parse(&line.email))?;
-        unaltered("email", &line.email, email.as_str())?;
-        Ok(Self {
-            id: member("id", UserId::try_new(line.id))?,
-            email,
-            name: name.transpose()?,
-            created_at: time("created_at", &line.created_at)?,
+            Record::ApiKey(record) => Self::ApiKey(ApiKeyLine::try_from(record)?),
+            Record::Audit(record) => Self::Audit(AuditLine::try_from(record)?),
         })
     }
 }
@@ -161,7 +134,7 @@ impl TryFrom<&EventRecord> for EventLine {
             version: record.version,
             created_at: time_text(record.created_at)?,
             updated_at: time_text(record.updated_at)?,
-            deleted_at: record.deleted_at.map(time_text).transpose()?,
+            deleted_at: optional_time_text(record.deleted_at)?,
         })
     }
 }
@@ -187,13 +160,12 @@ impl TryFrom<EventLine> for EventRecord {
         let left = member("seats_available", Capacity::try_new(line.seats_available))?;
         let event = Event::try_new(id, details, left)
             .map_err(|invalid| Invalid::new(format!("event {id}: {invalid}")))?;
-        let deleted_at = line.deleted_at.as_deref();
         Ok(Self {
             event,
             version: line.version,
             created_at: time("created_at", &line.created_at)?,
             updated_at: time("updated_at", &line.updated_at)?,
-            deleted_at: deleted_at.map(|at| time("deleted_at", at)).transpose()?,
+            deleted_at: optional_time("deleted_at", line.deleted_at.as_deref())?,
         })
     }
 }
@@ -272,6 +244,8 @@ impl From<ArchiveCounts> for EndLine {
             events: counts.events,
             bookings: counts.bookings,
             keys: counts.keys,
+            api_keys: counts.api_keys,
+            audit: counts.audit,
         }
     }
 }
@@ -283,6 +257,8 @@ impl From<EndLine> for ArchiveCounts {
             events: line.events,
             bookings: line.bookings,
             keys: line.keys,
+            api_keys: line.api_keys,
+            audit: line.audit,
         }
     }
 }
@@ -314,6 +290,16 @@ pub(super) fn time_text(at: DateTime<Utc>) -> Result<String, Invalid> {
             "{text} is beyond the years 0 to 9999"
         ))),
     }
+}
+
+/// As [`time_text`], where there need not be any.
+fn optional_time_text(at: Option<DateTime<Utc>>) -> Result<Option<String>, Invalid> {
+    at.map(time_text).transpose()
+}
+
+/// As [`time`], where there need not be any.
+fn optional_time(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, Invalid> {
+    text.map(|text| time(name, text)).transpose()
 }
 
 /// Reads a time that has exactly this form, so that none is rounded or moved.

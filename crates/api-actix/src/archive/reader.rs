@@ -2,12 +2,15 @@
 
 use std::io::{self, BufRead, Read};
 
-use domain::model::{ArchiveCounts, BookingRecord, EventRecord, Invalid, KeyRecord, Record, User};
+use domain::model::{
+    ApiKeyRecord, ArchiveCounts, AuditRecord, BookingRecord, EventRecord, Invalid, KeyRecord,
+    Record, UserRecord,
+};
 use domain::ports::Cause;
 use domain::rules::{Inconsistency, RecordOrder};
 use serde::de::DeserializeOwned;
 
-use super::line::{AnyHeader, Header, Line, time};
+use super::line::{AnyHeader, FirstLine, Header, Line, time};
 use super::{LINE_BYTES_MAX, VERSION};
 
 /// Why an archive was not read to its end.
@@ -17,7 +20,9 @@ pub(crate) enum BadArchive {
     #[error("this is not an archive of utsavam: {0}")]
     NotOurs(String),
     /// A later program wrote it.
-    #[error("the archive has version {0} of the format, this program reads version {VERSION}")]
+    #[error(
+        "the archive has version {0} of the format, this program reads versions 1 to {VERSION}"
+    )]
     OtherVersion(u64),
     /// A line cannot be right.
     #[error("line {line}: {reason}")]
@@ -42,6 +47,7 @@ pub(crate) enum BadArchive {
 #[derive(Debug)]
 pub(crate) struct ArchiveReader<R> {
     input: R,
+    version: u64,
     line: u64,
     bytes: u64,
     buffer: Vec<u8>,
@@ -58,6 +64,7 @@ impl<R: BufRead> ArchiveReader<R> {
     pub(crate) fn open(input: R) -> Result<Self, BadArchive> {
         let mut reader = Self {
             input,
+            version: VERSION,
             line: 0,
             bytes: 0,
             buffer: Vec::new(),
@@ -69,8 +76,9 @@ impl<R: BufRead> ArchiveReader<R> {
             return Err(BadArchive::NotOurs("it is empty".to_owned()));
         }
         let any: AnyHeader = reader.parse().map_err(BadArchive::NotOurs)?;
-        if any.utsavam_archive != VERSION {
-            return Err(BadArchive::OtherVersion(any.utsavam_archive));
+        reader.version = any.utsavam_archive;
+        if !(1..=VERSION).contains(&reader.version) {
+            return Err(BadArchive::OtherVersion(reader.version));
         }
         let header: Header = reader.parse().map_err(|reason| reader.bad_line(reason))?;
         time("created_at", &header.created_at)
@@ -92,13 +100,19 @@ impl<R: BufRead> ArchiveReader<R> {
         if !self.next_line()? {
             return Err(BadArchive::Truncated(self.line));
         }
-        let line: Line = self.parse().map_err(|reason| self.bad_line(reason))?;
+        let line = match self.version {
+            1 => self.parse::<FirstLine>().map(Line::from),
+            _ => self.parse(),
+        };
+        let line = line.map_err(|reason| self.bad_line(reason))?;
         let invalid = |invalid: Invalid| invalid.to_string();
         let record = match line {
-            Line::User(line) => User::try_from(line).map(Record::User),
+            Line::User(line) => UserRecord::try_from(line).map(Record::User),
             Line::Event(line) => EventRecord::try_from(line).map(Record::Event),
             Line::Booking(line) => BookingRecord::try_from(line).map(Record::Booking),
             Line::Key(line) => KeyRecord::try_from(line).map(Record::Key),
+            Line::ApiKey(line) => ApiKeyRecord::try_from(line).map(Record::ApiKey),
+            Line::Audit(line) => AuditRecord::try_from(line).map(Record::Audit),
             Line::End(line) => {
                 self.end(line.into())?;
                 return Ok(None);

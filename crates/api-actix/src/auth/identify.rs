@@ -1,5 +1,7 @@
 //! From what a request shows to who is calling.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::model::{ApiKey, ApiKeyId, Principal, SecretDigest, Session};
@@ -44,6 +46,9 @@ pub(crate) struct Identities {
     sessions: Cache<SecretDigest, Session>,
     api_keys: Cache<SecretDigest, ApiKey>,
     used: Cache<ApiKeyId, ()>,
+    /// Goes up whenever something was ended here: what the store said before is
+    /// not remembered after.
+    ended: Arc<AtomicU64>,
 }
 
 impl Identities {
@@ -53,6 +58,7 @@ impl Identities {
             sessions: remembering(GOOD_FOR),
             api_keys: remembering(GOOD_FOR),
             used: remembering(USE_RECORDED_EVERY),
+            ended: Arc::default(),
         }
     }
 
@@ -93,11 +99,13 @@ impl Identities {
     /// Asks the store about a session anew when it is shown again: it was
     /// ended here.
     pub(crate) fn forget_sessions(&self) {
+        self.ended.fetch_add(1, Ordering::SeqCst);
         self.sessions.invalidate_all();
     }
 
     /// As [`forget_sessions`](Self::forget_sessions), for keys.
     pub(crate) fn forget_api_keys(&self) {
+        self.ended.fetch_add(1, Ordering::SeqCst);
         self.api_keys.invalidate_all();
     }
 
@@ -110,9 +118,13 @@ impl Identities {
         if let Some(session) = self.sessions.get(&access) {
             return Ok(Some(session));
         }
+        let before = self.ended.load(Ordering::SeqCst);
         let found = stores.sessions.find(access).await?;
         if let Some(session) = found {
             self.sessions.insert(access, session);
+            if self.ended.load(Ordering::SeqCst) != before {
+                self.sessions.invalidate(&access);
+            }
         }
         Ok(found)
     }
@@ -125,9 +137,13 @@ impl Identities {
         if let Some(key) = self.api_keys.get(&secret) {
             return Ok(Some(key));
         }
+        let before = self.ended.load(Ordering::SeqCst);
         let found = stores.api_keys.find(secret).await?;
         if let Some(key) = &found {
             self.api_keys.insert(secret, key.clone());
+            if self.ended.load(Ordering::SeqCst) != before {
+                self.api_keys.invalidate(&secret);
+            }
         }
         Ok(found)
     }

@@ -8,7 +8,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use domain::model::{Password, PasswordHash};
 use domain::ports::Cause;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a password waits for its turn before its owner is told to come back.
 const TURN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,11 +30,22 @@ pub(crate) enum PasswordTrouble {
     Failed(#[source] Cause),
 }
 
-/// Hashes and checks passwords.
+/// How many wait for a turn; more are told at once to come back. Together they
+/// take less time than [`TURN_TIMEOUT`].
+const WAITING_MAX: usize = 64;
+
+/// Lets people take turns at hashing.
 #[derive(Clone)]
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     turn_timeout: Duration,
+    runtime: Handle,
+}
+
+/// Somebody's turn, for as long as it is kept.
+pub(crate) struct Turn {
+    permit: Arc<OwnedSemaphorePermit>,
     runtime: Handle,
 }
 
@@ -44,17 +55,39 @@ impl Passwords {
     pub(crate) fn at_a_time(hashes_max: usize) -> Self {
         Self {
             turns: Arc::new(Semaphore::new(hashes_max)),
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             turn_timeout: TURN_TIMEOUT,
             runtime: Handle::current(),
         }
     }
 
+    /// Waits for a turn: before anything else is waited for, so that a crowd of
+    /// logins takes the places of nobody else.
+    ///
+    /// # Errors
+    /// Too many wait, or it takes too long.
+    pub(crate) async fn turn(&self) -> Result<Turn, PasswordTrouble> {
+        let Ok(_place) = self.waiting.try_acquire() else {
+            return Err(PasswordTrouble::Busy);
+        };
+        let permit = self.turns.clone().acquire_owned();
+        match tokio::time::timeout(self.turn_timeout, permit).await {
+            Ok(Ok(permit)) => Ok(Turn {
+                permit: Arc::new(permit),
+                runtime: self.runtime.clone(),
+            }),
+            _ => Err(PasswordTrouble::Busy),
+        }
+    }
+}
+
+impl Turn {
     /// Hashes a password with a salt of its own.
     ///
     /// # Errors
     /// See [`PasswordTrouble`].
     pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash, PasswordTrouble> {
-        self.take_turn(move || hash(&password)).await
+        self.take(move || hash(&password)).await
     }
 
     /// Whether the password is the one that was hashed. Takes as long when
@@ -67,26 +100,22 @@ impl Passwords {
         password: String,
         hash: Option<PasswordHash>,
     ) -> Result<bool, PasswordTrouble> {
-        self.take_turn(move || match hash {
+        self.take(move || match hash {
             Some(hash) => verify(&password, hash.as_phc()),
             None => verify(&password, &NOBODYS).map(|_| false),
         })
         .await
     }
 
-    async fn take_turn<T: Send + 'static>(
+    async fn take<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Cause> + Send + 'static,
     ) -> Result<T, PasswordTrouble> {
-        let turn = self.turns.clone().acquire_owned();
-        let turn = tokio::time::timeout(self.turn_timeout, turn).await;
-        let Ok(Ok(turn)) = turn else {
-            return Err(PasswordTrouble::Busy);
-        };
+        let permit = self.permit.clone();
         let work = self.runtime.spawn_blocking(move || {
             let outcome = work();
             // Whoever stops waiting does not make room before it is there.
-            drop(turn);
+            drop(permit);
             outcome
         });
         match work.await {
@@ -128,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_password_that_was_hashed_is_right() {
-        let passwords = Passwords::at_a_time(1);
+        let passwords = Passwords::at_a_time(1).turn().await.expect("a turn");
         let password = Password::parse("correct horse").expect("long enough");
         let hash = passwords.hash(password.clone()).await.expect("a hash");
         assert!(hash.as_phc().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
@@ -149,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_hash_no_password_is_right() {
-        let passwords = Passwords::at_a_time(1);
+        let passwords = Passwords::at_a_time(1).turn().await.expect("a turn");
         for tried in ["", "correct horse"] {
             let answer = passwords.check(tried.to_owned(), None).await;
             assert!(!answer.expect("no trouble"));
@@ -158,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_that_is_none_is_a_defect_and_no_answer() {
-        let passwords = Passwords::at_a_time(1);
+        let passwords = Passwords::at_a_time(1).turn().await.expect("a turn");
         let broken = PasswordHash::from_phc("plain text".to_owned());
         let answer = passwords.check("plain text".to_owned(), Some(broken)).await;
         assert!(matches!(answer, Err(PasswordTrouble::Failed(_))));
@@ -168,8 +197,26 @@ mod tests {
     async fn whoever_waits_too_long_for_their_turn_is_told() {
         let mut passwords = Passwords::at_a_time(1);
         passwords.turn_timeout = Duration::from_millis(1);
-        let _turn = passwords.turns.clone().acquire_owned().await;
-        let answer = passwords.check("correct horse".to_owned(), None).await;
-        assert!(matches!(answer, Err(PasswordTrouble::Busy)));
+        let turn = passwords.turn().await.expect("a turn");
+        assert!(matches!(passwords.turn().await, Err(PasswordTrouble::Busy)));
+        drop(turn);
+        assert!(passwords.turn().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn so_many_may_wait_and_no_more() {
+        let passwords = Passwords::at_a_time(1);
+        let turn = passwords.turn().await.expect("a turn");
+        let mut waiting: Vec<_> = (0..WAITING_MAX)
+            .map(|_| Box::pin(passwords.turn()))
+            .collect();
+        for waiting in &mut waiting {
+            assert!(futures::poll!(waiting).is_pending());
+        }
+        assert!(matches!(passwords.turn().await, Err(PasswordTrouble::Busy)));
+        drop(turn);
+        for waiting in waiting {
+            assert!(waiting.await.is_ok());
+        }
     }
 }

@@ -80,10 +80,9 @@ fn nothing_because(reason: &str) -> Failure {
 
 fn not_imported(error: &ImportError) -> Failure {
     match error {
-        ImportError::NotEmpty => nothing_because(
-            "the database has users, events or bookings already; an archive goes only into an \
-             empty one",
-        ),
+        ImportError::NotEmpty(kind) => nothing_because(&format!(
+            "the database has {kind} already; an archive goes only into an empty one"
+        )),
         ImportError::Source(reason) => nothing_because(&reason.to_string()),
         ImportError::Inconsistent(inconsistency) => match inconsistency.record() {
             // The header is the first line.

@@ -55,6 +55,30 @@ pub(crate) struct Call {
     pub(crate) recorded: Recorded,
 }
 
+/// Calls whose handlers read the query, and what nobody needs to be strict
+/// about: probes, pages and what does not exist.
+const WITH_QUERY: [Call; 12] = [
+    LIST_EVENTS,
+    BOOKING_HISTORY,
+    MY_BOOKINGS,
+    EVENT_BOOKINGS,
+    ANALYTICS,
+    LIST_USERS,
+    LIST_API_KEYS,
+    LIST_AUDIT,
+    HEALTH,
+    READY,
+    DOCS,
+    NO_ADMIN_CALL,
+];
+
+impl Call {
+    /// Whether a query is somebody else's business.
+    pub(crate) fn may_have_query(&self) -> bool {
+        WITH_QUERY.contains(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -278,13 +278,18 @@ fn add_shared_responses(operation: &mut Operation) {
     );
     add(
         operation,
+        414,
+        "Path and query are longer than 8,192 bytes (`uri_too_long`)",
+    );
+    add(
+        operation,
         500,
         "A defect; the log has more under the request's id (`internal`)",
     );
     add(
         operation,
         503,
-        "Too busy or cut off, try again (`overloaded`, `unavailable`)",
+        "Too busy, cut off or too slow, try again (`overloaded`, `unavailable`, `timed_out`)",
     );
 }
 

@@ -9,7 +9,8 @@ use actix_web::{App as ActixApp, HttpServer, web};
 use crate::app::App;
 use crate::settings::HttpSettings;
 
-use super::middleware::{conditional, open_mode, request_context};
+use super::middleware::request_context::Outermost;
+use super::middleware::{conditional, cors, open_mode, request_context};
 use super::{limits, routes};
 
 /// Who stops a server.
@@ -31,9 +32,16 @@ pub(crate) fn start(
     settings: &HttpSettings,
     stopped_by: StoppedBy,
 ) -> std::io::Result<(Server, Vec<SocketAddr>)> {
-    let refuses_forwarded = app.is_open() && !app.auth.open_beyond_loopback;
+    let refuses_strangers = app.is_open() && !app.auth.open_beyond_loopback;
     let data = web::Data::new(app);
+    let outermost = Outermost::new(settings);
+    let origins = settings.cors_origins.clone();
+    let workers = match settings.workers {
+        Some(workers) => workers,
+        None => std::thread::available_parallelism()?,
+    };
     let mut server = HttpServer::new(move || {
+        let outermost = outermost.clone();
         ActixApp::new()
             .app_data(data.clone())
             .configure(routes::configure)
@@ -41,19 +49,24 @@ pub(crate) fn start(
             .wrap(Compress::default())
             .wrap(from_fn(conditional::answer))
             .wrap(Condition::new(
-                refuses_forwarded,
-                from_fn(open_mode::refuse_forwarded),
+                refuses_strangers,
+                from_fn(open_mode::refuse_strangers),
             ))
             .wrap(from_fn(limits::limit))
-            .wrap(from_fn(request_context::wrap))
+            .wrap(Condition::new(
+                !origins.is_empty(),
+                cors::for_origins(&origins),
+            ))
+            .wrap(from_fn(move |request, next| {
+                request_context::wrap(outermost.clone(), request, next)
+            }))
     })
-    .max_connections(settings.connections_per_worker_max.get())
+    .workers(workers.get())
+    // For each worker. More connections wait in the system's queue.
+    .max_connections(settings.connections_max.get().div_ceil(workers.get()))
     .client_request_timeout(settings.head_timeout)
     .keep_alive(settings.keep_alive)
     .shutdown_timeout(settings.shutdown_timeout.as_secs());
-    if let Some(workers) = settings.workers {
-        server = server.workers(workers.get());
-    }
     if stopped_by == StoppedBy::Owner {
         server = server.disable_signals();
     }

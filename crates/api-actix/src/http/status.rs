@@ -339,6 +339,30 @@ pub(crate) fn for_users_only() -> Problem {
     )
 }
 
+/// A request in open mode for a name that is not this machine's, or from a page
+/// of somebody else's.
+pub(crate) fn foreign_in_open_mode(header: &str) -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "foreign_in_open_mode",
+        "Foreign in open mode",
+        format!(
+            "the header {header} does not name this machine: this server is open to everybody on \
+             its machine, and to nobody else; set auth.mode=required"
+        ),
+    )
+}
+
+/// A user who has a password needs no help to one.
+pub(crate) fn has_password() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "has_password",
+        "Has a password",
+        "the user has a password: to replace it takes the scope admin:users",
+    )
+}
+
 /// A request that came by way of somebody else, in open mode.
 pub(crate) fn forwarded_in_open_mode(header: &str) -> Problem {
     Problem::new(
@@ -432,6 +456,27 @@ pub(crate) fn body_too_slow() -> Problem {
         "the body took too long to arrive",
     )
     .with_header("Connection", "close")
+}
+
+/// The path with its query is longer than allowed.
+pub(crate) fn uri_too_long(bytes_max: usize) -> Problem {
+    Problem::new(
+        StatusCode::URI_TOO_LONG,
+        "uri_too_long",
+        "URI too long",
+        format!("path and query must have at most {bytes_max} bytes"),
+    )
+}
+
+/// The answer was not found in time.
+pub(crate) fn timed_out() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "timed_out",
+        "Timed out",
+        "the answer took too long to be found: a change may or may not have been made",
+    )
+    .try_again()
 }
 
 fn user_not_found(detail: String) -> Problem {

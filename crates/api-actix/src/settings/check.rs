@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use actix_web::http::Uri;
 use domain::model::SeatCount;
 
 use super::{AuthMode, DAY, DEFAULT_ADMIN_KEY, Settings, SettingsError, wrong};
@@ -16,6 +17,7 @@ impl Settings {
             let problem = "must be between 24h, which clients rely on, and 36500days";
             return Err(wrong("idempotency.keep", problem));
         }
+        self.check_http()?;
         self.check_admin_keys()?;
         self.check_auth()?;
         let booking = self.database.acquire_timeout + 2 * self.database.statement_timeout;
@@ -30,6 +32,26 @@ impl Settings {
         self.check_waits()
     }
 
+    fn check_http(&self) -> Result<(), SettingsError> {
+        let http = &self.http;
+        if http.request_timeout <= http.body_timeout {
+            let problem = "must be longer than http.body_timeout, which is a part of it";
+            return Err(wrong("http.request_timeout", problem));
+        }
+        for origin in &http.cors_origins {
+            if !is_origin(origin) {
+                let problem = "must be a list of origins such as https://shop.example.com: \
+                               http or https, a host in lower case, a port that is not the \
+                               usual one, nothing behind it";
+                return Err(wrong("http.cors_origins", problem));
+            }
+        }
+        if http.hsts_max_age.is_some_and(|age| age > 3_650 * DAY) {
+            return Err(wrong("http.hsts_max_age", "must be 3650days at most"));
+        }
+        Ok(())
+    }
+
     fn check_admin_keys(&self) -> Result<(), SettingsError> {
         for (name, key) in ["admin.key", "admin.second_key"]
             .into_iter()
@@ -40,9 +62,10 @@ impl Settings {
                                no control characters, no white space around it";
                 return Err(wrong(name, problem));
             }
-            if key == DEFAULT_ADMIN_KEY && !self.listens_on_loopback() {
+            if key == DEFAULT_ADMIN_KEY && !self.is_reached_by_this_machine_alone() {
                 let problem = "(ADMIN_KEY) must not be the default one where others can reach \
-                               the server, by http.host";
+                               the server, by http.host, http.trusted_proxies, auth.mode or \
+                               auth.open_beyond_loopback";
                 return Err(wrong(name, problem));
             }
         }
@@ -52,9 +75,9 @@ impl Settings {
     fn check_auth(&self) -> Result<(), SettingsError> {
         let auth = &self.auth;
         let is_open = auth.mode == Some(AuthMode::Open);
-        if is_open && !self.listens_on_loopback() && !auth.open_beyond_loopback {
-            let problem = "must not be open where others can reach the server, by http.host, \
-                           unless auth.open_beyond_loopback is true";
+        if is_open && !self.is_reached_by_this_machine_alone() && !auth.open_beyond_loopback {
+            let problem = "must not be open where others can reach the server, by http.host or \
+                           http.trusted_proxies, unless auth.open_beyond_loopback is true";
             return Err(wrong("auth.mode", problem));
         }
         for (name, lasts, most) in [
@@ -79,6 +102,7 @@ impl Settings {
         let waits = [
             ("http.body_timeout", self.http.body_timeout),
             ("http.head_timeout", self.http.head_timeout),
+            ("http.request_timeout", self.http.request_timeout),
             ("http.keep_alive", self.http.keep_alive),
             ("http.shutdown_timeout", self.http.shutdown_timeout),
             ("database.acquire_timeout", self.database.acquire_timeout),
@@ -111,8 +135,8 @@ impl Settings {
         let numbers = [
             ("http.workers", workers.get(), 512),
             (
-                "http.connections_per_worker_max",
-                self.http.connections_per_worker_max.get(),
+                "http.connections_max",
+                self.http.connections_max.get(),
                 1_000_000,
             ),
             (
@@ -141,5 +165,60 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a browser would name a site so: origins are compared byte by byte.
+fn is_origin(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else {
+        return false;
+    };
+    let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
+        return false;
+    };
+    let usual_port = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return false,
+    };
+    let port = match uri.port_u16() {
+        Some(port) if port == usual_port => return false,
+        Some(port) => format!(":{port}"),
+        None => String::new(),
+    };
+    let host = host.to_ascii_lowercase();
+    !host.contains('*') && text == format!("{scheme}://{host}{port}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_origin;
+
+    #[test]
+    fn an_origin_is_what_browsers_send() {
+        for good in [
+            "https://shop.example.com",
+            "http://localhost:3000",
+            "https://127.0.0.1:8443",
+            "http://[::1]:3000",
+        ] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in [
+            "",
+            "*",
+            "null",
+            "shop.example.com",
+            "https://*.example.com",
+            "https://shop.example.com/",
+            "https://shop.example.com/page",
+            "https://Shop.example.com",
+            "https://user@shop.example.com",
+            "https://shop.example.com:443",
+            "ftp://shop.example.com",
+            "https://shop.example.com https://b.example.com",
+        ] {
+            assert!(!is_origin(bad), "{bad}");
+        }
     }
 }

@@ -35,13 +35,17 @@ type KeptWaker = Arc<Mutex<Option<Waker>>>;
 fn keep_waker(kept: &KeptWaker) -> impl Future<Output = ()> + Unpin + 'static {
     let kept = kept.clone();
     poll_fn(move |context| {
-        *kept.lock().unwrap() = Some(context.waker().clone());
+        *kept.lock().expect("is there") = Some(context.waker().clone());
         Poll::Pending
     })
 }
 
 fn wake(kept: &KeptWaker) {
-    kept.lock().unwrap().take().expect("a waker").wake();
+    kept.lock()
+        .expect("is there")
+        .take()
+        .expect("a waker")
+        .wake();
 }
 
 /// Looks once.
@@ -75,9 +79,9 @@ fn every_answer_from_another_thread_arrives() {
         yield_now().await;
         thread::spawn(move || sender.send(7))
             .join()
-            .unwrap()
-            .unwrap();
-        assert_eq!(work.await.unwrap(), Ok(7));
+            .expect("is there")
+            .expect("is there");
+        assert_eq!(work.await.expect("is there"), Ok(7));
     });
 }
 
@@ -111,7 +115,7 @@ fn answers_do_not_stand_behind_new_requests() {
         let answering = thread::spawn(|| {
             senders
                 .into_iter()
-                .for_each(|sender| sender.send(1).unwrap())
+                .for_each(|sender| sender.send(1).expect("is there"))
         });
         answering.join().expect("all are answered");
         let before = polls.get();
@@ -133,8 +137,8 @@ fn an_answer_ends_the_waiting_before_the_worker_looks_at_it() {
         assert!(one.enter().is_none(), "one waits");
         thread::spawn(move || sender.send(1))
             .join()
-            .unwrap()
-            .unwrap();
+            .expect("is there")
+            .expect("is there");
         assert!(one.enter().is_some(), "nobody waits");
         assert_eq!(work.await, Ok(1));
     });
@@ -146,13 +150,14 @@ fn work_that_waits_twice_counts_twice() {
         let one = Waiting::new(1);
         let (first, at_gate) = asked_elsewhere();
         let (second, at_store) = asked_elsewhere();
-        let both = async { at_gate.await.unwrap() + at_store.await.unwrap() }.boxed_local();
+        let both = async { at_gate.await.expect("is there") + at_store.await.expect("is there") }
+            .boxed_local();
         let mut work = WokenTogether::new(one.enter().expect("room"), both);
         assert!(poll(&mut work).is_pending());
-        first.send(1).unwrap();
+        first.send(1).expect("is there");
         assert!(poll(&mut work).is_pending());
         assert!(one.enter().is_none(), "it waits for the store");
-        second.send(2).unwrap();
+        second.send(2).expect("is there");
         assert!(one.enter().is_some(), "nobody waits");
         assert_eq!(work.await, 3);
     });
@@ -178,17 +183,17 @@ fn work_goes_on_when_its_client_is_gone() {
         let (sender, answer) = asked_elsewhere();
         let (done, is_done) = oneshot::channel();
         let mut work = ToTheEnd::new(one.enter().expect("room"), async move {
-            let number = answer.await.unwrap();
+            let number = answer.await.expect("is there");
             yield_now().await;
-            done.send(number).unwrap();
+            done.send(number).expect("is there");
         });
         assert!(poll(&mut work).is_pending());
         drop(work);
         assert!(one.enter().is_none(), "it still waits for its answer");
         thread::spawn(move || sender.send(7))
             .join()
-            .unwrap()
-            .unwrap();
+            .expect("is there")
+            .expect("is there");
         assert_eq!(is_done.await, Ok(7));
         yield_now().await;
         assert!(one.enter().is_some());
@@ -214,7 +219,10 @@ fn a_panic_is_an_error_and_hurts_no_other_work() {
         assert!(poll(&mut left).is_pending());
         drop::<ToTheEnd<()>>(left);
         yield_now().await;
-        assert_eq!(ToTheEnd::new(place(), async { 1 }).await.unwrap(), 1);
+        assert_eq!(
+            ToTheEnd::new(place(), async { 1 }).await.expect("is there"),
+            1
+        );
     });
 }
 
@@ -231,7 +239,9 @@ fn nothing_is_kept_for_a_worker_that_has_ended() {
             }
             yield_now().await;
             // The postman has no time for this one.
-            thread::spawn(move || wake(&before)).join().unwrap();
+            thread::spawn(move || wake(&before))
+                .join()
+                .expect("is there");
         });
     });
     worker.join().expect("the worker ends in peace");

@@ -2,20 +2,61 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Booking, Event, IdempotencyKey, KeyedBooking, User, UserId};
+use super::{
+    ApiKey, AuditRecord, Booking, Event, IdempotencyKey, KeyedBooking, PasswordHash, SecretDigest,
+    User, UserId,
+};
 
 /// One thing that a store keeps, as it keeps it. What can be worked out from
-/// these, such as the figures of sales, is not among them.
+/// these, such as the figures of sales, is not among them. Neither are sessions
+/// and password tokens: they are good for a while only, and in one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// A registered user.
-    User(User),
+    /// A user, erased or not.
+    User(UserRecord),
     /// An event, deleted or not.
     Event(EventRecord),
     /// A booking, cancelled or not.
     Booking(BookingRecord),
     /// An idempotency key that is bound.
     Key(KeyRecord),
+    /// A key of a service, revoked or not.
+    ApiKey(ApiKeyRecord),
+    /// An entry of the audit log.
+    Audit(AuditRecord),
+}
+
+/// A user with all that is kept about them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserRecord {
+    /// Somebody who is registered.
+    Registered {
+        /// The user.
+        user: User,
+        /// What they log in with, if they ever set a password.
+        password: Option<PasswordHash>,
+        /// Since when they are suspended, if they are.
+        suspended_at: Option<DateTime<Utc>>,
+    },
+    /// Somebody of whom nothing is left but an id that bookings refer to.
+    Erased {
+        /// The id.
+        id: UserId,
+        /// When they had registered.
+        created_at: DateTime<Utc>,
+        /// When they were erased.
+        erased_at: DateTime<Utc>,
+    },
+}
+
+impl UserRecord {
+    /// Their name in the system.
+    pub fn id(&self) -> UserId {
+        match self {
+            Self::Registered { user, .. } => user.id,
+            Self::Erased { id, .. } => *id,
+        }
+    }
 }
 
 /// An event with all that is kept about it.
@@ -57,6 +98,15 @@ pub struct KeyRecord {
     pub created_at: DateTime<Utc>,
 }
 
+/// A key of a service with all that is kept about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeyRecord {
+    /// The key.
+    pub key: ApiKey,
+    /// What is kept of its secret.
+    pub secret: SecretDigest,
+}
+
 /// How many records of each kind there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ArchiveCounts {
@@ -68,6 +118,10 @@ pub struct ArchiveCounts {
     pub bookings: u64,
     /// Idempotency keys.
     pub keys: u64,
+    /// Keys of services.
+    pub api_keys: u64,
+    /// Entries of the audit log.
+    pub audit: u64,
 }
 
 impl ArchiveCounts {
@@ -78,12 +132,14 @@ impl ArchiveCounts {
             Record::Event(_) => self.events += 1,
             Record::Booking(_) => self.bookings += 1,
             Record::Key(_) => self.keys += 1,
+            Record::ApiKey(_) => self.api_keys += 1,
+            Record::Audit(_) => self.audit += 1,
         }
     }
 
     /// Records of all kinds.
     pub fn total(&self) -> u64 {
-        self.users + self.events + self.bookings + self.keys
+        self.users + self.events + self.bookings + self.keys + self.api_keys + self.audit
     }
 }
 
@@ -94,10 +150,13 @@ impl std::fmt::Display for ArchiveCounts {
             events,
             bookings,
             keys,
+            api_keys,
+            audit,
         } = self;
         write!(
             f,
-            "{users} users, {events} events, {bookings} bookings, {keys} idempotency keys"
+            "{users} users, {events} events, {bookings} bookings, {keys} idempotency keys, \
+             {api_keys} API keys, {audit} audit entries"
         )
     }
 }

@@ -26,9 +26,9 @@ pub enum ExportError {
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The store has users, events or bookings of its own.
-    #[error("the store is not empty")]
-    NotEmpty,
+    /// The store has something of its own: of these, among others.
+    #[error("the store has {0} already")]
+    NotEmpty(String),
     /// The source broke off, with these words.
     #[error("{0}")]
     Source(Cause),
@@ -40,7 +40,8 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
-/// Moves all that a store keeps out of it or into it.
+/// Moves what a store keeps out of it or into it: all but sessions and password
+/// tokens, which end with the move.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Archive: Send + Sync {
@@ -52,8 +53,9 @@ pub trait Archive: Send + Sync {
     async fn count(&self) -> Result<ArchiveCounts, StoreError>;
 
     /// Hands over everything as it was at one instant: users, then events, then
-    /// bookings, each by rising id, then keys by rising id of their user.
-    /// Returns how many records of each kind there were at that instant. Work
+    /// bookings, each by rising id, then keys by rising id of their user, then
+    /// keys of services and entries of the audit log, each by rising id. Returns
+    /// how many records of each kind there were at that instant. Work
     /// beside it goes on.
     ///
     /// # Errors
@@ -62,12 +64,14 @@ pub trait Archive: Send + Sync {
 
     /// Takes over records in the order in which [`export`](Archive::export)
     /// hands them over, all of them or none, with their ids; new ids continue
-    /// behind the largest. Figures are worked out anew. Nobody sees any of it
-    /// before all of it is there and has been found to add up.
+    /// behind the largest. Figures are worked out anew, and so is which erased
+    /// users may have bookings to be cancelled. Nobody sees any of it before all
+    /// of it is there and has been found to add up.
     ///
     /// # Errors
     /// An adapter MUST return [`ImportError::NotEmpty`], before it asks for the
-    /// first record, when there are users, events or bookings;
+    /// first record, when there are users, events, bookings, keys of services or
+    /// entries of the audit log;
     /// [`ImportError::Source`] when the source breaks off; and
     /// [`ImportError::Inconsistent`] when
     /// [`ArchiveCheck`](crate::rules::ArchiveCheck) refuses the records, when

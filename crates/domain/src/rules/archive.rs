@@ -1,13 +1,13 @@
 //! What makes the records of an archive fit together, checked as they stream
-//! past: memory grows with the events and with gaps between ids, not with
-//! bookings. What a stream cannot show, such as an address used twice, is left
+//! past: memory grows with the events, with keys of services and with gaps
+//! between ids, not with bookings. What a stream cannot show, such as an address used twice, is left
 //! to the constraints of the store that takes them over.
 
 use std::collections::HashSet;
 
 use crate::model::{
-    ArchiveCounts, BookingId, BookingRecord, BookingStatus, Capacity, EventId, EventRecord,
-    IdempotencyKey, KeyRecord, Record, UserId,
+    ApiKeyRecord, ArchiveCounts, BookingId, BookingRecord, BookingStatus, Capacity, EventId,
+    EventRecord, IdempotencyKey, KeyRecord, Record, SecretDigest, UserId,
 };
 
 mod ids;
@@ -39,7 +39,8 @@ impl Inconsistency {
 }
 
 /// The order of records: users, events and bookings by rising id, then keys by
-/// rising id of their user.
+/// rising id of their user, then keys of services and entries of the audit log
+/// by rising id.
 #[derive(Debug, Clone, Default)]
 pub struct RecordOrder {
     kind: u8,
@@ -53,18 +54,20 @@ impl RecordOrder {
     /// Refuses one that should have come earlier, or came already.
     pub fn accept(&mut self, record: &Record) -> Result<(), Inconsistency> {
         let (kind, name, id) = match record {
-            Record::User(user) => (0, "user", user.id.get()),
+            Record::User(record) => (0, "user", record.id().get()),
             Record::Event(record) => (1, "event", record.event.id().get()),
             Record::Booking(record) => (2, "booking", record.booking.id.get()),
             Record::Key(record) => (3, "key of user", record.user_id.get()),
+            Record::ApiKey(record) => (4, "API key", record.key.id.get()),
+            Record::Audit(record) => (5, "audit entry", record.id.get()),
         };
         let is_key = matches!(record, Record::Key(_));
         let in_order =
             kind > self.kind || (kind == self.kind && (id > self.id || is_key && id == self.id));
         if !in_order {
             return Err(Inconsistency::new(format!(
-                "{name} {id} is out of order: users, events, bookings and keys follow one \
-                 another, each by rising id"
+                "{name} {id} is out of order: users, events, bookings, keys, API keys and audit \
+                 entries follow one another, each by rising id"
             )));
         }
         (self.kind, self.id) = (kind, id);
@@ -104,6 +107,8 @@ pub struct ArchiveCheck {
     /// The user whose keys are going by, and those keys.
     keys_of: Option<UserId>,
     keys: HashSet<IdempotencyKey>,
+    /// Of services, of which there are few.
+    secrets: HashSet<SecretDigest>,
 }
 
 impl ArchiveCheck {
@@ -112,7 +117,9 @@ impl ArchiveCheck {
     /// # Errors
     /// Refuses one out of order, one that refers to what is not there, a
     /// confirmed booking for more seats than its event has, a key that its user
-    /// has already, and a deleted event that has not got all its seats back.
+    /// has already, a deleted event that has not got all its seats back, and a
+    /// service with the secret of another one. What an entry of the audit log
+    /// names need not be there.
     pub fn accept(&mut self, record: &Record) -> Result<(), Inconsistency> {
         self.counts.add(record);
         self.accept_counted(record)
@@ -125,13 +132,15 @@ impl ArchiveCheck {
     fn accept_counted(&mut self, record: &Record) -> Result<(), Inconsistency> {
         self.order.accept(record)?;
         match record {
-            Record::User(user) => {
-                self.users.push(user.id.get());
+            Record::User(record) => {
+                self.users.push(record.id().get());
                 Ok(())
             }
             Record::Event(record) => self.accept_event(record),
             Record::Booking(record) => self.accept_booking(record),
             Record::Key(record) => self.accept_key(record),
+            Record::ApiKey(record) => self.accept_api_key(record),
+            Record::Audit(_) => Ok(()),
         }
     }
 
@@ -199,6 +208,16 @@ impl ArchiveCheck {
         }
         if !self.keys.insert(record.key.clone()) {
             return Err(Inconsistency::new(format!("{owner} is there twice")));
+        }
+        Ok(())
+    }
+
+    fn accept_api_key(&mut self, record: &ApiKeyRecord) -> Result<(), Inconsistency> {
+        if !self.secrets.insert(record.secret) {
+            return Err(Inconsistency::new(format!(
+                "API key {} has the secret of another one",
+                record.key.id
+            )));
         }
         Ok(())
     }

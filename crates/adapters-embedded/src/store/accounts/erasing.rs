@@ -49,14 +49,19 @@ prepared!(
     "DELETE FROM erasures_pending"
 );
 
+/// What stands in the place of an erased user's address. Addresses that people
+/// register are in small letters: this is none of them. Read back as an address
+/// it is `Email::of_erased` itself.
+pub(in crate::store) fn placeholder(user_id: UserId) -> String {
+    Email::of_erased(user_id).as_str().to_uppercase()
+}
+
 pub(super) fn erase(
     connection: &mut SqliteConnection,
     user_id: UserId,
 ) -> Result<(), AccountError> {
     let erase = EraseUser {
-        // Addresses that people register are in small letters: this is none of
-        // them. Read back as an address it is `Email::of_erased` itself.
-        placeholder: Email::of_erased(user_id).as_str().to_uppercase(),
+        placeholder: placeholder(user_id),
         now: clock::micros(clock::now()),
         user_id: user_id.get(),
     };

@@ -1,5 +1,7 @@
 //! The tables as an archive reads and fills them.
 
+mod accounts;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use domain::model::{
@@ -11,12 +13,10 @@ use domain::model::{
 use crate::clock::{from_micros, micros};
 use crate::prepared::prepared;
 
-prepared!(
-    /// Walks the primary key.
-    UsersBehind { id: i64 as BigInt, rows_max: i64 as BigInt }
-        -> (BigInt, Text, Nullable<Text>, BigInt),
-    "SELECT id, email, name, created_at FROM users WHERE id > ? ORDER BY id LIMIT ?"
-);
+pub(super) use accounts::{
+    ApiKeysBehind, ArchivedApiKeyRow, ArchivedUserRow, AuditBehind, UsersBehind,
+};
+use accounts::{PutApiKey, PutAudit, PutUser};
 
 prepared!(
     /// Walks the primary key; deleted events exist.
@@ -137,17 +137,6 @@ impl TryFrom<ArchivedKeyRow> for KeyRecord {
 }
 
 prepared!(
-    /// With its id.
-    PutUser {
-        id: i64 as BigInt,
-        email: String as Text,
-        name: Option<String> as Nullable<Text>,
-        created_at: i64 as BigInt,
-    } -> (BigInt,),
-    "INSERT INTO users (id, email, name, created_at) VALUES (?, ?, ?, ?)"
-);
-
-prepared!(
     /// With its id. The seats left are written as they came: the archive is only
     /// committed if they are what the bookings leave.
     PutEvent {
@@ -199,13 +188,7 @@ prepared!(
 /// Writes one record. Returns how many rows that made.
 pub(super) fn insert(connection: &mut SqliteConnection, record: Record) -> QueryResult<usize> {
     match record {
-        Record::User(user) => PutUser {
-            id: user.id.get(),
-            email: user.email.into(),
-            name: user.name.map(String::from),
-            created_at: micros(user.created_at),
-        }
-        .execute(connection),
+        Record::User(record) => PutUser::from(record).execute(connection),
         Record::Event(record) => put_event(&record).execute(connection),
         Record::Booking(BookingRecord {
             booking,
@@ -229,6 +212,8 @@ pub(super) fn insert(connection: &mut SqliteConnection, record: Record) -> Query
             created_at: micros(record.created_at),
         }
         .execute(connection),
+        Record::ApiKey(record) => PutApiKey::from(record).execute(connection),
+        Record::Audit(record) => PutAudit::from(record).execute(connection),
     }
 }
 

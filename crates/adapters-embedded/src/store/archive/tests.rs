@@ -1,10 +1,12 @@
+mod accounts;
+
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use domain::model::{
     Booking, BookingId, BookingRecord, BookingStatus, Capacity, Email, Event, EventId, EventName,
-    EventRecord, IdempotencyKey, KeyRecord, KeyedBooking, NewUser, Page, PageLimit, PublishEvent,
-    SeatCount, UserId, UserName, Venue,
+    EventRecord, IdempotencyKey, KeyRecord, KeyedBooking, NewUser, Page, PageLimit, PasswordHash,
+    PublishEvent, SeatCount, User, UserId, UserName, UserRecord, Venue,
 };
 use domain::ports::{EventStore, SalesReports, UserStore};
 use futures::executor::block_on;
@@ -29,11 +31,16 @@ fn seats(n: i64) -> SeatCount {
 
 fn user(id: i64) -> Record {
     let name = (id % 3 > 0).then(|| UserName::parse(&format!("Käufer \"{id}\" 🎉")));
-    Record::User(User {
-        id: UserId::try_new(id).expect("positive"),
-        email: Email::parse(&format!("buyer{id}@उदाहरण")).expect("an address"),
-        name: name.transpose().expect("a name"),
-        created_at: at(id),
+    let user_id = UserId::try_new(id).expect("positive");
+    Record::User(UserRecord::Registered {
+        user: User {
+            id: user_id,
+            email: Email::parse(&format!("buyer{id}@उदाहरण")).expect("an address"),
+            name: name.transpose().expect("a name"),
+            created_at: at(id),
+        },
+        password: (id % 2 > 0).then(|| PasswordHash::from_phc(format!("$hash${id}"))),
+        suspended_at: (id % 50 == 0).then(|| at(id + 1)),
     })
 }
 
@@ -83,8 +90,9 @@ fn key(user_id: i64, booking_id: i64, event_id: i64) -> Record {
     })
 }
 
-/// 1,000 users, 10 events of which the last is deleted and not marked yet, every
-/// fifth booking cancelled, every fifth made under a key.
+/// 1,000 users of whom every hundredth is erased, 10 events of which the last is deleted and not marked yet, every
+/// fifth booking cancelled, every fifth made under a key; 5 keys of services and
+/// 3,000 entries of the audit log.
 fn shop(bookings: i64) -> Vec<Record> {
     use BookingStatus::{Cancelled, Confirmed};
     let of = |n: i64| (1 + n % 1000, 1 + n % 10);
@@ -100,7 +108,12 @@ fn shop(bookings: i64) -> Vec<Record> {
         let (_, event_id) = of(n);
         confirmed[event_id as usize] += i64::from(status(n) == Confirmed);
     }
-    let mut records: Vec<Record> = (1..=1000).map(user).collect();
+    let mut records: Vec<Record> = (1..=1000)
+        .map(|id| match id % 100 {
+            77 => accounts::erased(id),
+            _ => user(id),
+        })
+        .collect();
     records.extend((1..=10).map(|id| {
         let held = if id == 10 {
             0
@@ -113,6 +126,8 @@ fn shop(bookings: i64) -> Vec<Record> {
     let mut keyed: Vec<i64> = (1..=bookings).filter(|n| n % 5 == 0).collect();
     keyed.sort_by_key(|n| (of(*n).0, *n));
     records.extend(keyed.into_iter().map(|n| key(of(n).0, 2 * n, of(n).1)));
+    records.extend((1..=5).map(|n| accounts::api_key(3 * n, n as u8)));
+    records.extend((1..=3000).map(|n| accounts::audit(2 * n)));
     records
 }
 
@@ -216,8 +231,8 @@ fn what_does_not_fit_together_leaves_nothing() {
     use BookingStatus::Confirmed;
     let database = memory();
     let mut same_address = user(2);
-    if let (Record::User(second), Record::User(first)) = (&mut same_address, user(1)) {
-        second.email = first.email;
+    if let Record::User(UserRecord::Registered { user, .. }) = &mut same_address {
+        user.email = Email::parse("buyer1@उदाहरण").expect("an address");
     }
     let stray = [
         user(1),
@@ -232,6 +247,14 @@ fn what_does_not_fit_together_leaves_nothing() {
         (vec![user(1), booking(1, 1, 1, Confirmed)], "event 1"),
         (vec![user(1), same_address], "user 2 does not fit"),
         (stray.to_vec(), "another request"),
+        (
+            vec![accounts::api_key(1, 1), accounts::api_key(2, 1)],
+            "API key 2 has the secret",
+        ),
+        (
+            vec![accounts::audit(2), accounts::audit(1)],
+            "audit entry 1",
+        ),
     ] {
         let refusal = import(&database, records).expect_err("inconsistent");
         assert!(matches!(refusal, ImportError::Inconsistent(_)), "{refusal}");
@@ -249,13 +272,22 @@ fn what_does_not_fit_together_leaves_nothing() {
 
 #[test]
 fn a_store_with_anything_in_it_asks_for_no_record() {
-    for first in [user(1), event(1, 5, 5, true)] {
+    for (first, kind) in [
+        (user(1), "users"),
+        (accounts::erased(1), "users"),
+        (event(1, 5, 5, true), "events"),
+        (accounts::api_key(1, 1), "API keys"),
+        (accounts::audit(1), "entries of the audit log"),
+    ] {
         let database = memory();
         import(&database, vec![first.clone()]).expect("imported");
         let archive = SqliteArchive::new(database.clone());
         let records = std::iter::from_fn(|| panic!("asked for a record"));
         let refusal = block_on(archive.import(Box::new(records))).expect_err("not empty");
-        assert!(matches!(refusal, ImportError::NotEmpty), "{refusal}");
+        assert!(
+            matches!(&refusal, ImportError::NotEmpty(found) if found == kind),
+            "{refusal}"
+        );
         assert_eq!(export(&database), [first]);
     }
 }

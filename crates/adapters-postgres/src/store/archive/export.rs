@@ -2,15 +2,15 @@
 //! would keep its place for as long as the sink takes.
 
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use domain::model::{ArchiveCounts, Record, User};
+use domain::model::{ArchiveCounts, Record};
 use domain::ports::{ExportError, RecordSink, StoreError};
 
 use crate::error::{before_commit, defect};
-use crate::rows::{self, UserRow};
+use crate::rows::{self, AuditRow};
 
 use super::tables::{
-    ArchivedBookingRow, ArchivedEventRow, ArchivedKeyRow, BookingsBehind, EventsBehind, KeysBehind,
-    UsersBehind,
+    ApiKeysBehind, ArchivedApiKeyRow, ArchivedBookingRow, ArchivedEventRow, ArchivedKeyRow,
+    ArchivedUserRow, AuditBehind, BookingsBehind, EventsBehind, KeysBehind, UsersBehind,
 };
 use super::{ROWS_AT_ONCE, blocking, count};
 
@@ -20,7 +20,19 @@ enum Table {
     Events,
     Bookings,
     Keys,
+    ApiKeys,
+    Audit,
 }
+
+/// In the order of the archive.
+const TABLES: [Table; 6] = [
+    Table::Users,
+    Table::Events,
+    Table::Bookings,
+    Table::Keys,
+    Table::ApiKeys,
+    Table::Audit,
+];
 
 /// How far the walk through a table got.
 #[derive(Debug)]
@@ -41,10 +53,12 @@ impl Place {
 
     fn of(record: &Record) -> Self {
         let (id, key) = match record {
-            Record::User(user) => (user.id.get(), ""),
+            Record::User(record) => (record.id().get(), ""),
             Record::Event(record) => (record.event.id().get(), ""),
             Record::Booking(record) => (record.booking.id.get(), ""),
             Record::Key(record) => (record.user_id.get(), record.key.as_str()),
+            Record::ApiKey(record) => (record.key.id.get(), ""),
+            Record::Audit(record) => (record.id.get(), ""),
         };
         let key = key.to_owned();
         Self { id, key }
@@ -57,7 +71,7 @@ pub(super) async fn export(
     mut sink: RecordSink,
 ) -> Result<ArchiveCounts, ExportError> {
     let mut counts = ArchiveCounts::default();
-    for table in [Table::Users, Table::Events, Table::Bookings, Table::Keys] {
+    for table in TABLES {
         let mut place = Place::before_all();
         loop {
             let records = page(connection, table, place).await?;
@@ -91,9 +105,9 @@ async fn page(
     Ok(match table {
         Table::Users => {
             let query = UsersBehind { id, rows_max };
-            let found: Vec<UserRow> = query.load(connection).await.map_err(before_commit)?;
-            let users: Vec<User> = rows::all(found)?;
-            users.into_iter().map(Record::User).collect()
+            let found: Vec<ArchivedUserRow> =
+                query.load(connection).await.map_err(before_commit)?;
+            rows::all(found)?.into_iter().map(Record::User).collect()
         }
         Table::Events => {
             let query = EventsBehind { id, rows_max };
@@ -116,6 +130,17 @@ async fn page(
             };
             let found: Vec<ArchivedKeyRow> = query.load(connection).await.map_err(before_commit)?;
             rows::all(found)?.into_iter().map(Record::Key).collect()
+        }
+        Table::ApiKeys => {
+            let query = ApiKeysBehind { id, rows_max };
+            let found: Vec<ArchivedApiKeyRow> =
+                query.load(connection).await.map_err(before_commit)?;
+            rows::all(found)?.into_iter().map(Record::ApiKey).collect()
+        }
+        Table::Audit => {
+            let query = AuditBehind { id, rows_max };
+            let found: Vec<AuditRow> = query.load(connection).await.map_err(before_commit)?;
+            rows::all(found)?.into_iter().map(Record::Audit).collect()
         }
     })
 }

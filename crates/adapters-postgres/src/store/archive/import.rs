@@ -2,7 +2,7 @@
 //! statement on: an empty store stays empty until the archive is in it.
 
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use domain::model::{ArchiveCounts, Record};
 use domain::ports::{ImportError, RecordSource};
@@ -11,26 +11,35 @@ use domain::rules::{ArchiveCheck, Inconsistency};
 use crate::error::before_commit;
 use crate::prepared::prepared;
 
-use super::tables::{InsertBookings, InsertEvents, InsertKeys, InsertUsers};
+use super::tables::{
+    InsertApiKeys, InsertAudit, InsertBookings, InsertEvents, InsertKeys, InsertUsers,
+};
 use super::{ROWS_AT_ONCE, blocking, checks};
 
 /// Readers go on. Tables in the order in which bookings lock their rows.
 const KEEP_WRITERS_OUT: &str = "
     LOCK TABLE idempotency_keys, users, events, bookings, event_sales, booking_totals,
-               deletions_pending
+               deletions_pending, erasures_pending, api_keys, audit_log
     IN SHARE ROW EXCLUSIVE MODE";
 
 prepared!(
-    /// Deleted events count too: their ids are taken.
-    HasRecords {} -> (Bool,),
-    "SELECT EXISTS (SELECT FROM users) OR EXISTS (SELECT FROM events)
-         OR EXISTS (SELECT FROM bookings)"
+    /// What is there, if anything is. Erased users, deleted events and revoked
+    /// keys count too: their ids are taken. So do entries of the audit log: they
+    /// can neither be renumbered nor removed.
+    FirstKind {} -> (Nullable<Text>,),
+    "SELECT CASE WHEN EXISTS (SELECT FROM users) THEN 'users'
+                 WHEN EXISTS (SELECT FROM events) THEN 'events'
+                 WHEN EXISTS (SELECT FROM bookings) THEN 'bookings'
+                 WHEN EXISTS (SELECT FROM api_keys) THEN 'API keys'
+                 WHEN EXISTS (SELECT FROM audit_log) THEN 'entries of the audit log'
+            END"
 );
 
 /// What the program keeps beside the records: the confirmed bookings of every
-/// event on sale and of all together, and which deleted events have bookings to
-/// be marked. Then the planner learns what is there, so that the first requests
-/// do not suffer.
+/// event on sale and of all together, which deleted events have bookings to be
+/// marked, and which erased users may have bookings to be cancelled. Whether
+/// those are yet to come is seen when they are looked for. Then the planner
+/// learns what is there, so that the first requests do not suffer.
 const WORK_OUT_FIGURES: &str = "
     INSERT INTO event_sales (event_id, confirmed_bookings)
     SELECT e.id, count(b.id)
@@ -43,11 +52,18 @@ const WORK_OUT_FIGURES: &str = "
     FROM events e JOIN bookings b ON b.event_id = e.id AND b.status = 'CONFIRMED'
     WHERE e.deleted_at IS NOT NULL;
 
+    INSERT INTO erasures_pending (user_id)
+    SELECT u.id FROM users u
+    WHERE u.erased_at IS NOT NULL AND EXISTS (
+        SELECT FROM bookings b JOIN events e ON e.id = b.event_id
+        WHERE b.user_id = u.id AND b.status = 'CONFIRMED' AND e.deleted_at IS NULL
+    );
+
     UPDATE booking_totals SET confirmed_bookings = CASE slot
         WHEN 0 THEN (SELECT coalesce(sum(confirmed_bookings), 0) FROM event_sales)
         ELSE 0 END;
 
-    ANALYZE users, events, bookings, idempotency_keys, event_sales";
+    ANALYZE users, events, bookings, idempotency_keys, event_sales, api_keys, audit_log";
 
 /// New ids continue behind the largest. A sequence that is ahead stays there:
 /// it never gives an id out twice. Sequences are not rolled back, so this comes
@@ -60,6 +76,10 @@ const MOVE_SEQUENCES: &str = "
         SELECT pg_get_serial_sequence('events', 'id')::regclass, max(id) FROM events
         UNION ALL
         SELECT pg_get_serial_sequence('bookings', 'id')::regclass, max(id) FROM bookings
+        UNION ALL
+        SELECT pg_get_serial_sequence('api_keys', 'id')::regclass, max(id) FROM api_keys
+        UNION ALL
+        SELECT pg_get_serial_sequence('audit_log', 'id')::regclass, max(id) FROM audit_log
     ) AS s (name, largest)
     WHERE s.largest IS NOT NULL";
 
@@ -72,12 +92,10 @@ pub(super) async fn import(
         .batch_execute(KEEP_WRITERS_OUT)
         .await
         .map_err(before_commit)?;
-    let (has_records,): (bool,) = HasRecords {}
-        .get_result(connection)
-        .await
-        .map_err(before_commit)?;
-    if has_records {
-        return Err(ImportError::NotEmpty);
+    let found = FirstKind {}.get_result(connection).await;
+    let (first_kind,): (Option<String>,) = found.map_err(before_commit)?;
+    if let Some(kind) = first_kind {
+        return Err(ImportError::NotEmpty(kind));
     }
     let mut intake = Intake {
         records,
@@ -131,16 +149,20 @@ struct Batch {
     events: InsertEvents,
     bookings: InsertBookings,
     keys: InsertKeys,
+    api_keys: InsertApiKeys,
+    audit: InsertAudit,
 }
 
 impl Batch {
     fn push(&mut self, record: Record) {
         self.records += 1;
         match record {
-            Record::User(user) => self.users.push(user),
+            Record::User(record) => self.users.push(record),
             Record::Event(record) => self.events.push(&record),
             Record::Booking(record) => self.bookings.push(&record),
             Record::Key(record) => self.keys.push(&record),
+            Record::ApiKey(record) => self.api_keys.push(record),
+            Record::Audit(record) => self.audit.push(record),
         }
     }
 
@@ -157,6 +179,12 @@ impl Batch {
         }
         if !self.keys.user_ids.is_empty() {
             self.keys.execute(connection).await?;
+        }
+        if !self.api_keys.ids.is_empty() {
+            self.api_keys.execute(connection).await?;
+        }
+        if !self.audit.ids.is_empty() {
+            self.audit.execute(connection).await?;
         }
         Ok(())
     }

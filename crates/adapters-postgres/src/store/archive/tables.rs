@@ -1,22 +1,22 @@
 //! The tables as an archive reads and fills them.
 
+mod accounts;
+
+pub(super) use accounts::{
+    ApiKeysBehind, ArchivedApiKeyRow, ArchivedUserRow, AuditBehind, InsertApiKeys, InsertAudit,
+    InsertUsers, UsersBehind,
+};
+
 use chrono::{DateTime, Utc};
 use diesel::Queryable;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz};
 use domain::model::{
     Booking, BookingId, BookingRecord, BookingStatus, Capacity, Event, EventId, EventName,
-    EventRecord, IdempotencyKey, Invalid, KeyRecord, KeyedBooking, PublishEvent, SeatCount, User,
-    UserId, Venue,
+    EventRecord, IdempotencyKey, Invalid, KeyRecord, KeyedBooking, PublishEvent, SeatCount, UserId,
+    Venue,
 };
 
 use crate::prepared::prepared;
-
-prepared!(
-    /// Walks the primary key.
-    UsersBehind { id: i64 as BigInt, rows_max: i64 as BigInt }
-        -> (BigInt, Text, Nullable<Text>, Timestamptz),
-    "SELECT id, email, name, created_at FROM users WHERE id > ? ORDER BY id LIMIT ?"
-);
 
 prepared!(
     /// Walks the primary key; deleted events exist.
@@ -139,18 +139,6 @@ impl TryFrom<ArchivedKeyRow> for KeyRecord {
 prepared!(
     /// One array for each column.
     #[derive(Default)]
-    InsertUsers {
-        ids: Vec<i64> as Array<BigInt>,
-        emails: Vec<String> as Array<Text>,
-        names: Vec<Option<String>> as Array<Nullable<Text>>,
-        created_at: Vec<DateTime<Utc>> as Array<Timestamptz>,
-    } -> (BigInt,),
-    "INSERT INTO users (id, email, name, created_at) SELECT * FROM unnest(?, ?, ?, ?)"
-);
-
-prepared!(
-    /// One array for each column.
-    #[derive(Default)]
     InsertEvents {
         ids: Vec<i64> as Array<BigInt>,
         names: Vec<String> as Array<Text>,
@@ -198,15 +186,6 @@ prepared!(
     "INSERT INTO idempotency_keys (user_id, key, booking_id, event_id, seats, created_at)
      SELECT * FROM unnest(?, ?, ?, ?, ?, ?)"
 );
-
-impl InsertUsers {
-    pub(super) fn push(&mut self, user: User) {
-        self.ids.push(user.id.get());
-        self.emails.push(user.email.into());
-        self.names.push(user.name.map(String::from));
-        self.created_at.push(user.created_at);
-    }
-}
 
 impl InsertEvents {
     /// The seats left are written as they came: the archive is only committed

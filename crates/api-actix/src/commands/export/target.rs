@@ -19,7 +19,7 @@ pub(super) enum Target {
 
 impl Target {
     /// Standard output for no path. Else makes a file beside the one named, for
-    /// this user alone: it will hold people's addresses.
+    /// this user alone: it will hold people's addresses and password hashes.
     ///
     /// # Errors
     /// The file cannot be made, or the name is that of something else.
@@ -114,6 +114,34 @@ mod tests {
         target.finish().expect("room");
         assert_eq!(std::fs::read_to_string(&path).expect("new"), "whole");
         assert_eq!(files(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_its_owners_alone_whatever_the_former_one_was() {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let former = folder.path().join("former.jsonl");
+        std::fs::write(&former, "for everybody").expect("a file");
+        std::fs::set_permissions(&former, Permissions::from_mode(0o666)).expect("ours");
+        for path in [former, folder.path().join("new.jsonl")] {
+            let mode = |path: &Path| {
+                let metadata = std::fs::metadata(path).expect("a file");
+                metadata.permissions().mode() & 0o777
+            };
+            let mut target = Target::open(Some(&path)).expect("a file beside it");
+            target.write_all(b"secrets").expect("room");
+            let part = std::fs::read_dir(folder.path()).expect("a folder");
+            let part = part.map(|file| file.expect("a file").path()).find(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "part")
+            });
+            assert_eq!(mode(&part.expect("a part")), 0o600);
+            target.finish().expect("room");
+            assert_eq!(mode(&path), 0o600);
+        }
     }
 
     #[test]

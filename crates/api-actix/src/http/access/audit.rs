@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use domain::model::{Actor, AuditEntry, AuditObject};
 
-use super::Call;
+use super::{Access, Call};
 use crate::app::App;
 use crate::http::middleware::request_context::RequestId;
 use crate::http::problem::Problem;
@@ -25,30 +26,42 @@ pub(crate) struct RecordedActor(pub(crate) Actor);
 #[derive(Debug)]
 pub(crate) struct Auditor {
     began: Instant,
+    /// Each kind has room of its own: who hammers at one door hides nobody at
+    /// another.
+    kinds: [Refusals; 3],
+}
+
+#[derive(Debug, Default)]
+struct Refusals {
     second: AtomicU64,
-    refusals: AtomicU64,
+    count: AtomicU64,
 }
 
 impl Auditor {
     pub(crate) fn new() -> Self {
         Self {
             began: Instant::now(),
-            second: AtomicU64::new(0),
-            refusals: AtomicU64::new(0),
+            kinds: Default::default(),
         }
     }
 
     /// Whether one more refusal may be recorded in this second.
-    fn has_room(&self) -> bool {
-        let second = self.began.elapsed().as_secs();
-        if self.second.swap(second, Ordering::Relaxed) != second {
-            let refusals = self.refusals.swap(0, Ordering::Relaxed);
+    fn has_room(&self, call: Call, actor: Actor) -> bool {
+        let kind = match (actor, call.access) {
+            (Actor::Anonymous, Access::Organiser(_) | Access::Admin) => 0,
+            (Actor::Anonymous, _) => 1,
+            _ => 2,
+        };
+        let Refusals { second, count } = &self.kinds[kind];
+        let now = self.began.elapsed().as_secs();
+        if second.swap(now, Ordering::Relaxed) != now {
+            let refusals = count.swap(0, Ordering::Relaxed);
             let unrecorded = refusals.saturating_sub(REFUSALS_PER_SECOND);
             if unrecorded > 0 {
                 tracing::warn!(unrecorded, "refusals are not in the audit log");
             }
         }
-        self.refusals.fetch_add(1, Ordering::Relaxed) < REFUSALS_PER_SECOND
+        count.fetch_add(1, Ordering::Relaxed) < REFUSALS_PER_SECOND
     }
 }
 
@@ -60,7 +73,7 @@ pub(super) async fn refused(
     request: &ServiceRequest,
     problem: &Problem,
 ) {
-    if problem.status.is_server_error() || !app.auditor.has_room() {
+    if problem.status.is_server_error() || !app.auditor.has_room(call, actor) {
         return;
     }
     let entry = AuditEntry {
@@ -73,36 +86,42 @@ pub(super) async fn refused(
     append(app, entry).await;
 }
 
-/// Somebody was let in, and has an answer. Trouble of ours is none.
+/// Somebody was let in, and has an answer. Trouble of ours is one, too: what they
+/// wanted may have been done all the same.
 pub(super) async fn answered<B: MessageBody>(
     app: &App,
     call: Call,
     actor: Actor,
     response: &ServiceResponse<B>,
 ) {
-    let status = response.status();
-    if status.is_server_error() {
-        return;
+    let entry = entry_of(call, actor, response);
+    if entry.refused.is_none() || app.auditor.has_room(call, actor) {
+        append(app, entry).await;
     }
+}
+
+fn entry_of<B>(call: Call, actor: Actor, response: &ServiceResponse<B>) -> AuditEntry {
     let extensions = response.response().extensions();
-    let refused = extensions
-        .get::<Problem>()
-        .map(|problem| problem.code.to_owned());
-    if refused.is_some() && !app.auditor.has_room() {
-        return;
-    }
+    let known = extensions.get().map(|RecordedActor(actor)| *actor);
     let made = extensions.get::<AuditObject>().cloned();
-    let entry = AuditEntry {
-        actor: extensions
-            .get()
-            .map_or(actor, |RecordedActor(actor)| *actor),
+    let problem = extensions.get::<Problem>();
+    AuditEntry {
+        actor: known.unwrap_or(actor),
         action: call.operation.to_owned(),
         object: made.or_else(|| object_of(response.request().match_info())),
-        refused,
+        refused: problem.map(|problem| problem.code.to_owned()),
         request_id: RequestId::of(response.request()),
-    };
-    drop(extensions);
-    append(app, entry).await;
+    }
+}
+
+/// Whether an answer to a call whose successes are not recorded is a refusal that
+/// is: somebody may not do that, or asks for what is not theirs.
+pub(super) fn is_refusal(call: Call, status: StatusCode) -> bool {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+        StatusCode::NOT_FOUND => matches!(call.access, Access::Owner(_)),
+        _ => false,
+    }
 }
 
 /// The thing that the path names: `event_id` is an event's id.

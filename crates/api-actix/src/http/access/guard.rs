@@ -2,6 +2,7 @@
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 use domain::model::{Actor, Principal};
@@ -41,6 +42,9 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
             return refuse(request, problem);
         }
     };
+    if let Some(problem) = unknown_parameter(call, &request) {
+        return refuse(request, problem);
+    }
     let is_recorded = match call.recorded {
         Recorded::Never => false,
         Recorded::ForOthers => matches!(principal, Principal::Service { .. } | Principal::Admin),
@@ -53,6 +57,12 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     if !is_recorded {
         let mut response = next.call(request).await?;
         limits::show(left, response.headers_mut());
+        // In open mode strangers ask for whatever they like.
+        if actor != Actor::Anonymous && audit::is_refusal(call, response.status())
+            || call.access == Access::Unasked && response.status() == StatusCode::UNAUTHORIZED
+        {
+            audit::answered(&app, call, actor, &response).await;
+        }
         return Ok(response.map_into_left_body());
     }
     // What is done is recorded, whether its client waits for it or not.
@@ -66,6 +76,19 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         Ok(outcome) => outcome,
         Err(panic) => Err(Problem::internal(Box::new(panic)).into()),
     }
+}
+
+/// Refuses a query where none is read; the others refuse what they do not know.
+fn unknown_parameter(call: Call, request: &ServiceRequest) -> Option<Problem> {
+    let query = request.query_string();
+    if query.is_empty() || call.may_have_query() {
+        return None;
+    }
+    let name = query.split(['=', '&']).next().unwrap_or_default();
+    Some(Problem::invalid_field(
+        name,
+        "is not a parameter of this call",
+    ))
 }
 
 /// Whether they may make the call at all, and one more of its kind now. Strangers

@@ -78,11 +78,15 @@ pub(crate) async fn change_me(
     if ends_sessions && let Some(limits) = &app.rate_limits {
         limits.try_password(&app, user_id).await?;
     }
-    let passwords = app.passwords.clone();
+    // Two hashes, one after the other.
+    let password = match password {
+        Some((new, current)) => Some((app.passwords.turn().await?, new, current)),
+        None => None,
+    };
     let account = app
         .run(|services| async move {
             let accounts = &services.stores.accounts;
-            if let Some((new, current)) = password {
+            if let Some((passwords, new, current)) = password {
                 let known = accounts.credentials_of(user_id).await?;
                 if !passwords.check(current, known.password).await? {
                     return Err(wrong_password());

@@ -54,7 +54,7 @@ pub(crate) async fn login(
         limits.log_in(&app, peer, headers, &email).await?;
     }
     let tokens = Tokens::generate(&app)?;
-    let (passwords, secrets) = (app.passwords.clone(), tokens.secrets);
+    let (passwords, secrets) = (app.passwords.turn().await?, tokens.secrets);
     let session = app
         .run(|services| async move {
             let known = services.stores.accounts.credentials(&email).await?;

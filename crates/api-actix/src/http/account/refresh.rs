@@ -1,6 +1,7 @@
 //! `POST /auth/refresh`: exchanges a refresh token.
 
 use actix_web::{HttpResponse, web};
+use domain::ports::RefreshError;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -45,6 +46,9 @@ pub(crate) async fn refresh(
     let session = app
         .run(|services| async move { services.stores.sessions.refresh(shown, secrets).await })
         .await?;
-    app.identities.forget_sessions();
+    // A stranger's guess ends nothing.
+    if !matches!(session, Err(RefreshError::Unknown)) {
+        app.identities.forget_sessions();
+    }
     Ok(tokens.respond(&session?))
 }

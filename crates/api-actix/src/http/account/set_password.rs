@@ -49,7 +49,7 @@ pub(crate) async fn set_password(
     let token = Secret::parse(SecretKind::PasswordToken, &token)
         .ok_or_else(invalid_password_token)?
         .digest();
-    let passwords = app.passwords.clone();
+    let passwords = app.passwords.turn().await?;
     let user_id = app
         .run(|services| async move {
             let hash = passwords.hash(password).await?;

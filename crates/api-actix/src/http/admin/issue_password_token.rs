@@ -3,13 +3,16 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use domain::model::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::{Secret, SecretKind};
+use crate::http::access::Caller;
 use crate::http::extract::path_id;
 use crate::http::problem::{Problem, ProblemBody};
+use crate::http::status::has_password;
 
 /// A token for `POST /auth/password`.
 #[derive(Serialize, ToSchema)]
@@ -25,8 +28,8 @@ pub(crate) struct PasswordTokenResponse {
 
 /// Issue a token with which a user can set a password.
 ///
-/// For users who have none or forgot it. Tokens that were issued to them
-/// before are good no more.
+/// For users who have none or forgot it; for those who have one only with the
+/// scope `admin:users`. Tokens that were issued to them before are good no more.
 #[utoipa::path(
     post, path = "/admin/users/{user_id}/password-token", tag = "admin",
     operation_id = "issue_password_token",
@@ -35,20 +38,29 @@ pub(crate) struct PasswordTokenResponse {
         (status = 201, description = "The token", body = PasswordTokenResponse),
         (status = 404, description = "No such user, or erased (`user_not_found`)",
          body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The user has a password, and the key lacks `admin:users` (`has_password`)",
+         body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn issue_password_token(
     app: web::Data<App>,
+    caller: Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let user_id = path_id(&request, "user_id")?;
     let token = Secret::generate(SecretKind::PasswordToken)
         .map_err(|error| Problem::internal(Box::new(error)))?;
+    let may_replace = caller.principal.has(Scope::AdminUsers);
     let (digest, lasts) = (token.digest(), app.auth.password_token_lasts);
     let expires_at = app
         .run(|services| async move {
             let accounts = &services.stores.accounts;
-            accounts.issue_password_token(user_id, digest, lasts).await
+            // Who could replace passwords could become anybody.
+            if !may_replace && accounts.find(user_id).await?.has_password {
+                return Err(has_password());
+            }
+            let issued = accounts.issue_password_token(user_id, digest, lasts);
+            Ok::<_, Problem>(issued.await?)
         })
         .await??;
     Ok(HttpResponse::Created()

@@ -1,28 +1,55 @@
-//! The outermost layer: gives every request an id, writes every error as a
-//! problem, and logs what somebody must act on.
+//! The outermost layer: gives every request an id and a time limit, writes
+//! every error as a problem, adds what every answer has, and logs what somebody
+//! must act on.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, TryIntoHeaderPair};
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONTENT_TYPE, HeaderMap,
+    HeaderName, HeaderValue, TryIntoHeaderPair, VARY,
+};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::security_headers::SecurityHeaders;
 use crate::failure::with_causes;
 use crate::http::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::http::problem::{MEDIA_TYPE, Problem, Written};
+use crate::http::status::{timed_out, uri_too_long};
+use crate::settings::HttpSettings;
 
 /// Carries the request's id, there and back.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest id that is taken over from a caller.
 const ID_CHARACTERS_MAX: usize = 128;
+
+/// The longest path with its query. A query is a cursor and a few words.
+pub(crate) const URI_BYTES_MAX: usize = 8 * 1024;
+
+/// What the settings say about every request.
+#[derive(Debug, Clone)]
+pub(crate) struct Outermost {
+    headers: SecurityHeaders,
+    request_timeout: Duration,
+}
+
+impl Outermost {
+    pub(crate) fn new(settings: &HttpSettings) -> Self {
+        Self {
+            headers: SecurityHeaders::new(settings),
+            request_timeout: settings.request_timeout,
+        }
+    }
+}
 
 /// In a request's extensions: its id.
 #[derive(Debug, Clone)]
@@ -39,10 +66,22 @@ impl RequestId {
 
 /// Calls the rest of the service within the request's context.
 pub(crate) async fn wrap<B: MessageBody + 'static>(
+    outermost: Outermost,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let request_id = given_id(&request).unwrap_or_else(|| Uuid::new_v4().simple().to_string());
+    let uri_bytes = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |uri| uri.as_str().len());
+    if uri_bytes > URI_BYTES_MAX {
+        return Err(refuse(
+            &outermost,
+            &uri_too_long(URI_BYTES_MAX),
+            &request_id,
+        ));
+    }
     request
         .extensions_mut()
         .insert(RequestId(request_id.clone()));
@@ -54,19 +93,60 @@ pub(crate) async fn wrap<B: MessageBody + 'static>(
         method = %request.method(),
         path = request.path(),
     );
-    // Nothing inside answers with an `Err`: handlers' errors are responses by
-    // then, and our own middleware makes responses.
-    let response = match span.is_disabled() {
-        true => next.call(request).await?,
-        false => next.call(request).instrument(span.clone()).await?,
+    // What has begun to change something goes on when the waiting ends, see
+    // `App::run`.
+    let limit = outermost.request_timeout;
+    let answered = match span.is_disabled() {
+        true => tokio::time::timeout(limit, next.call(request)).await,
+        false => tokio::time::timeout(limit, next.call(request).instrument(span.clone())).await,
     };
     let _entered = span.enter();
+    // Nothing inside answers with an `Err`: handlers' errors are responses by
+    // then, and our own middleware makes responses.
+    let response = match answered {
+        Ok(response) => response?,
+        Err(_) => {
+            if is_first_of_this_second() {
+                tracing::warn!(request_id, "no answer was found within {limit:?}");
+            }
+            return Err(refuse(&outermost, &timed_out(), &request_id));
+        }
+    };
     let mut response = render(response, &request_id);
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(HEADER, value);
-    }
+    let status = response.status();
+    let request = response.request().clone();
+    complete(
+        &outermost,
+        request.path(),
+        status,
+        &request_id,
+        response.headers_mut(),
+    );
     tracing::debug!(status = response.status().as_u16(), "answered");
     Ok(response)
+}
+
+/// An answer without the request that it belongs to, which is inside and may
+/// not come back. An `Err` out of the outermost layer is sent as it is.
+fn refuse(outermost: &Outermost, problem: &Problem, request_id: &str) -> Error {
+    let mut response = written(problem, request_id, None);
+    let status = response.status();
+    complete(outermost, "", status, request_id, response.headers_mut());
+    InternalError::from_response(problem.to_string(), response).into()
+}
+
+/// Adds what every answer has.
+fn complete(
+    outermost: &Outermost,
+    path: &str,
+    status: StatusCode,
+    request_id: &str,
+    headers: &mut HeaderMap,
+) {
+    outermost.headers.add(path, status, headers);
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert(HEADER, value);
+    }
 }
 
 /// An id that the caller chose, if it is fit for a log.
@@ -93,9 +173,24 @@ fn render<B: MessageBody>(
     let problem = carried.unwrap_or_else(|| Problem::of_status(status));
     log(&problem, response.request(), request_id);
     let (request, response) = response.into_parts();
+    let rendered = written(&problem, request_id, Some(response.headers()));
+    ServiceResponse::new(request, rendered).map_into_right_body()
+}
+
+/// Headers of an answer that stay when its body is written.
+const KEPT: [HeaderName; 6] = [
+    ALLOW,
+    VARY,
+    RATE_LIMIT,
+    RATE_LIMIT_POLICY,
+    ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS,
+];
+
+fn written(problem: &Problem, request_id: &str, kept: Option<&HeaderMap>) -> HttpResponse {
     let mut rendered = HttpResponse::build(problem.status);
-    for name in [ALLOW, RATE_LIMIT, RATE_LIMIT_POLICY] {
-        if let Some(value) = response.headers().get(&name) {
+    for name in KEPT {
+        if let Some(value) = kept.and_then(|headers| headers.get(&name)) {
             rendered.insert_header((name, value.clone()));
         }
     }
@@ -106,7 +201,7 @@ fn render<B: MessageBody>(
     }
     rendered.insert_header((CONTENT_TYPE, MEDIA_TYPE));
     let body = serde_json::to_string(&problem.body(request_id)).unwrap_or_default();
-    ServiceResponse::new(request, rendered.body(body)).map_into_right_body()
+    rendered.body(body)
 }
 
 /// A 5xx is logged here, once, with what the client is not told. Being busy or

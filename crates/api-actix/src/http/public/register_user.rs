@@ -83,10 +83,13 @@ pub(crate) async fn register_user(
     request: Json<RegisterRequest>,
 ) -> Result<HttpResponse, Problem> {
     let (mut user, password) = request.0.parse()?;
-    let passwords = app.passwords.clone();
+    let password = match password {
+        Some(password) => Some((app.passwords.turn().await?, password)),
+        None => None,
+    };
     let user = app
         .run(|services| async move {
-            if let Some(password) = password {
+            if let Some((passwords, password)) = password {
                 user.password = Some(passwords.hash(password).await?);
             }
             Ok::<_, Problem>(services.stores.users.register(user).await?)

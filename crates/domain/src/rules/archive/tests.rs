@@ -1,14 +1,29 @@
 use chrono::DateTime;
 
 use super::*;
-use crate::model::{Booking, Email, Event, EventName, KeyedBooking, PublishEvent, SeatCount, User};
+use crate::model::{
+    Actor, ApiKey, ApiKeyId, ApiKeyName, AuditEntry, AuditId, AuditRecord, Booking, Email, Event,
+    EventName, KeyedBooking, PublishEvent, Scope, Scopes, SeatCount, User, UserRecord,
+};
 
 fn user(id: i64) -> Record {
-    Record::User(User {
+    Record::User(UserRecord::Registered {
+        user: User {
+            id: UserId::try_new(id).expect("positive"),
+            email: Email::parse(&format!("{id}@example.com")).expect("an address"),
+            name: None,
+            created_at: DateTime::UNIX_EPOCH,
+        },
+        password: None,
+        suspended_at: None,
+    })
+}
+
+fn erased(id: i64) -> Record {
+    Record::User(UserRecord::Erased {
         id: UserId::try_new(id).expect("positive"),
-        email: Email::parse(&format!("{id}@example.com")).expect("an address"),
-        name: None,
         created_at: DateTime::UNIX_EPOCH,
+        erased_at: DateTime::UNIX_EPOCH,
     })
 }
 
@@ -76,6 +91,36 @@ fn key(user_id: i64, key: &str, booking_id: i64, event_id: i64) -> Record {
     })
 }
 
+fn api_key(id: i64, secret: u8) -> Record {
+    Record::ApiKey(ApiKeyRecord {
+        key: ApiKey {
+            id: ApiKeyId::try_new(id).expect("positive"),
+            name: ApiKeyName::parse("till").expect("a name"),
+            scopes: Scopes::try_new(vec![Scope::BookingsRead]).expect("one"),
+            created_at: DateTime::UNIX_EPOCH,
+            rotated_at: None,
+            last_used_at: None,
+            revoked_at: None,
+        },
+        secret: SecretDigest::from_bytes([secret; 32]),
+    })
+}
+
+/// By a service that need not be there.
+fn audit(id: i64) -> Record {
+    Record::Audit(AuditRecord {
+        id: AuditId::try_new(id).expect("positive"),
+        at: DateTime::UNIX_EPOCH,
+        entry: AuditEntry {
+            actor: Actor::Service(ApiKeyId::try_new(99).expect("positive")),
+            action: "book".to_owned(),
+            object: None,
+            refused: None,
+            request_id: "r".to_owned(),
+        },
+    })
+}
+
 fn check(records: &[Record]) -> Result<ArchiveSums, Inconsistency> {
     let mut check = ArchiveCheck::default();
     for record in records {
@@ -95,7 +140,7 @@ fn nothing_at_all_is_consistent() {
 fn a_consistent_archive_is_added_up() {
     let sums = check(&[
         user(3),
-        user(41),
+        erased(41),
         live(7, 10, 7),
         deleted(8, 5, 5),
         live(9, 0, 0),
@@ -107,6 +152,11 @@ fn a_consistent_archive_is_added_up() {
         key(3, "b", 20, 7),
         key(3, "a", 23, 8),
         key(41, "a", 21, 7),
+        api_key(2, 1),
+        api_key(5, 2),
+        audit(1),
+        audit(4),
+        audit(6),
     ])
     .expect("consistent");
     assert_eq!(
@@ -117,6 +167,8 @@ fn a_consistent_archive_is_added_up() {
                 events: 3,
                 bookings: 4,
                 keys: 3,
+                api_keys: 2,
+                audit: 3,
             },
             confirmed_bookings: 2,
         }
@@ -130,12 +182,15 @@ fn what_does_not_fit_is_refused_at_its_record() {
         live(1, 5, 3),
         confirmed(1, 1, 1, 2),
         key(1, "k", 1, 1),
+        api_key(1, 1),
+        audit(1),
     ];
     for (at, record, clue) in [
         (1, user(1), "user 1 is out of order"),
         (1, user(2), ""),
         (2, live(1, 5, 5), "event 1 is out of order"),
         (2, user(2), "user 2 is out of order"),
+        (2, erased(2), "user 2 is out of order"),
         (2, deleted(2, 5, 4), "deleted event 2 has 5 seats"),
         (3, live(2, 5, 5), "event 2 is out of order"),
         (3, confirmed(1, 1, 1, 1), "booking 1 is out of order"),
@@ -151,6 +206,13 @@ fn what_does_not_fit_is_refused_at_its_record() {
         (4, key(1, "l", 2, 1), "refers to booking 2"),
         (4, key(1, "l", 1, 2), "refers to event 2"),
         (4, key(1, "k", 1, 1), "key \"k\" of user 1 is there twice"),
+        (5, api_key(1, 2), "API key 1 is out of order"),
+        (5, key(1, "l", 1, 1), "key of user 1 is out of order"),
+        (5, api_key(2, 1), "API key 2 has the secret of another one"),
+        (5, api_key(2, 2), ""),
+        (6, audit(1), "audit entry 1 is out of order"),
+        (6, api_key(2, 2), "API key 2 is out of order"),
+        (6, audit(9), ""),
     ] {
         let mut records = base.to_vec();
         records.truncate(at);

@@ -159,7 +159,7 @@ impl Script {
         let booking_id = self.to_cancel.pop()?;
         let _ = write!(
             out,
-            "DELETE /bookings/{booking_id} HTTP/1.1\r\nHost: u\r\n\r\n"
+            "DELETE /bookings/{booking_id} HTTP/1.1\r\nHost: localhost\r\n\r\n"
         );
         Some(Asked::Cancel { booking_id })
     }
