@@ -54,7 +54,15 @@ impl FromStr for Network {
         if prefix > bits {
             return Err(NotANetwork);
         }
-        Ok(Self { address, prefix })
+        // As addresses are compared: one of IPv4 in IPv6's clothes would have
+        // nobody in it.
+        match (address, address.to_canonical()) {
+            (IpAddr::V6(_), IpAddr::V4(address)) => Ok(Self {
+                address: IpAddr::V4(address),
+                prefix: u8::checked_sub(prefix, 96).ok_or(NotANetwork)?,
+            }),
+            _ => Ok(Self { address, prefix }),
+        }
     }
 }
 
@@ -117,7 +125,26 @@ impl<'de> Visitor<'de> for NetworksVisitor {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_a_network_that_can_be_written_again(
+            text in prop_oneof![
+                ".{0,20}",
+                "[0-9]{1,3}[.][0-9]{1,3}[.][0-9]{1,2}[.]0(/[0-9]{1,3})?",
+                "[0-9a-f:]{2,20}(/[0-9]{1,3})?",
+                any::<(IpAddr, u8)>().prop_map(|(address, prefix)| format!("{address}/{prefix}")),
+            ],
+        ) {
+            if let Ok(network) = text.parse::<Network>() {
+                prop_assert_eq!(network.to_string().parse(), Ok(network));
+                prop_assert!(network.contains(network.address), "{text}");
+            }
+        }
+    }
 
     fn address(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -134,6 +161,7 @@ mod tests {
             ("::/0", "ffff::", "127.0.0.1"),
             ("2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::1"),
             ("192.0.2.7", "::ffff:192.0.2.7", "::192.0.2.7"),
+            ("::ffff:10.0.0.0/104", "10.255.0.1", "11.0.0.1"),
         ] {
             let parsed: Network = network.parse().expect(network);
             assert!(parsed.contains(address(inside)), "{network} {inside}");
@@ -147,6 +175,7 @@ mod tests {
             "",
             "10.0.0.0/33",
             "::/129",
+            "::ffff:10.0.0.0/95",
             "10.0.0/8",
             "x",
             "10.0.0.0/",
