@@ -143,6 +143,8 @@ mod tests {
             "[A-Za-z0-9_-]{0,80}",
             "[ehbukas]?[.]?[-+]?[0-9]{0,20}[.]?[-+]?[0-9]{0,20}[.]?"
                 .prop_map(|inner| URL_SAFE_NO_PAD.encode(inner)),
+            "[ehbukas][.][-+]?0?[0-9]{1,16}[.][-+]?0?[0-9]{1,18}"
+                .prop_map(|inner| URL_SAFE_NO_PAD.encode(inner)),
         ]
     }
 
