@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use domain::model::{AccountFilter, BookingId, BookingStatus, Email, Page, UserId};
 use domain::ports::{
     AccountError, BeginSessionError, BookError, HistoryError, NoGate, RefreshError,
+    SetPasswordError,
 };
 use domain::usecases::{cancel_bookings_of_erased, erase_user};
 
@@ -29,7 +30,6 @@ async fn assert_unknown(bench: &AccountsBench, user: UserId) {
         accounts.find(user).await.err(),
         accounts.credentials_of(user).await.err(),
         accounts.rename(user, None).await.err(),
-        accounts.set_password(user, password("x"), None).await.err(),
         accounts
             .issue_password_token(user, token, REFRESH_LASTS)
             .await
@@ -42,8 +42,12 @@ async fn assert_unknown(bench: &AccountsBench, user: UserId) {
     }
     let history = bench.records().of_user(user, Page::first(limit(1)));
     assert_matches!(history.await, Err(HistoryError::UserNotFound(id)) if id == user);
-    let begun = bench.try_begin(user, bench.secrets()).await;
+    let proof = password("alice");
+    let begun = bench.try_begin(user, proof.clone(), bench.secrets()).await;
     assert_matches!(begun, Err(BeginSessionError::UserNotFound(id)) if id == user);
+    let (session, _) = bench.begin(bench.user().await).await;
+    let set = bench.try_set_password(user, proof, password("x"), session.id);
+    assert_matches!(set.await, Err(SetPasswordError::UserNotFound(id)) if id == user);
 }
 
 pub async fn an_erased_user_is_found_nowhere(bench: AccountsBench) {
@@ -56,7 +60,6 @@ pub async fn an_erased_user_is_found_nowhere(bench: AccountsBench) {
     let bob = bench.account(bob).await;
 
     bench.erase(alice.id).await;
-    assert_unknown(&bench, alice.id).await;
     let credentials = bench.accounts().credentials(&alice.email).await;
     assert_eq!(credentials.expect("an answer"), None);
     assert_eq!(
@@ -79,6 +82,7 @@ pub async fn an_erased_user_is_found_nowhere(bench: AccountsBench) {
     assert_eq!(bench.search(&suspended).await, []);
     let credentials = bench.accounts().credentials(&shown).await;
     assert_eq!(credentials.expect("an answer"), None);
+    assert_unknown(&bench, alice.id).await;
 }
 
 pub async fn the_address_of_an_erased_user_is_free_for_somebody_new(bench: AccountsBench) {
@@ -128,7 +132,9 @@ pub async fn a_user_of_the_demo_who_was_erased_is_made_anew(bench: AccountsBench
 }
 
 pub async fn sessions_of_an_erased_user_are_gone(bench: AccountsBench) {
-    let alice = bench.register(new_user("alice@example.com", None)).await;
+    let mut alice = new_user("alice@example.com", None);
+    alice.password = Some(password("alice"));
+    let alice = bench.register(alice).await;
     let other = bench.user().await;
     let (_, others) = bench.begin(other).await;
     let (_, first) = bench.begin(alice.id).await;
