@@ -242,7 +242,7 @@ macro_rules! accounts_contract {
                 a_user_of_the_demo_who_was_erased_is_made_anew
                 sessions_of_an_erased_user_are_gone
                 an_erased_user_books_nothing
-                a_bound_key_is_answered_in_spite_of_an_erasure
+                keys_of_an_erased_user_are_gone
                 bookings_of_an_erased_user_stay_as_they_are
                 a_list_of_bookings_is_walked_past_erased_users
                 nobody_stops_an_erasure_by_the_address_that_is_shown_for_it

@@ -163,13 +163,13 @@ pub trait AccountStore: Send + Sync {
     /// An adapter MUST return [`AccountError::UserNotFound`] for an unknown user.
     async fn reinstate(&self, user_id: UserId) -> Result<Account, AccountError>;
 
-    /// Erases a user: address, name, password, password token and sessions are
-    /// gone, the address may be registered anew, and nothing can be booked for
-    /// them. No port knows them any more, except that their bookings stay as
+    /// Erases a user: address, name, password, password token, sessions and
+    /// idempotency keys, which are texts of their own, are gone, the address may be
+    /// registered anew, and nothing can be booked for them. No port knows them any more, except that their bookings stay as
     /// they are, with an owner of whom only the id is left: shown under
     /// [`Email::of_erased`] and without a name. A request that they made under
-    /// an idempotency key is still answered as before. Bookings to be cancelled
-    /// are named by [`bookings_of_erased`](Self::bookings_of_erased).
+    /// an idempotency key is not answered as before, but refused like any other.
+    /// Bookings to be cancelled are named by [`bookings_of_erased`](Self::bookings_of_erased).
     ///
     /// # Errors
     /// An adapter MUST return [`AccountError::UserNotFound`] for an unknown user.

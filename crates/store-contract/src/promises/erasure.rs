@@ -171,18 +171,23 @@ pub async fn an_erased_user_books_nothing(bench: AccountsBench) {
     bench.assert_adds_up(event).await;
 }
 
-pub async fn a_bound_key_is_answered_in_spite_of_an_erasure(bench: AccountsBench) {
-    let user = bench.user().await;
+pub async fn keys_of_an_erased_user_are_gone(bench: AccountsBench) {
+    let (user, other) = (bench.user().await, bench.user().await);
     let event = bench.event(5).await;
-    let first = bench.try_book_once(user, event, 2, "key").await;
-    let first = first.expect("booked");
+    for user in [user, other] {
+        let booked = bench.try_book_once(user, event, 2, "key").await;
+        assert!(!booked.expect("booked").replayed);
+    }
     bench.erase(user).await;
-    let again = bench.try_book_once(user, event, 2, "key").await;
-    let again = again.expect("repeated");
-    assert_eq!((again.booking_id, again.replayed), (first.booking_id, true));
-    let reused = bench.try_book_once(user, event, 1, "key").await;
-    assert_matches!(reused, Err(BookError::KeyReused(_)));
-    assert_eq!(bench.attendance(event).await.len(), 1);
+    // Neither as the same request nor as another one.
+    for seats in [2, 1] {
+        let refused = bench.try_book_once(user, event, seats, "key").await;
+        assert_matches!(refused, Err(BookError::UserNotFound(id)) if id == user);
+    }
+    let again = bench.try_book_once(other, event, 2, "key").await;
+    assert!(again.expect("repeated").replayed);
+    assert_eq!(bench.attendance(event).await.len(), 2);
+    bench.assert_adds_up(event).await;
 }
 
 pub async fn bookings_of_an_erased_user_stay_as_they_are(bench: AccountsBench) {

@@ -212,6 +212,7 @@ impl AccountStore for MemoryStore {
         let mut state = self.state();
         state.model.account(user_id)?;
         state.model.users.remove(&user_id);
+        state.model.forget_keys_of(user_id);
         let standings = &mut state.model.standings;
         standings.passwords.remove(&user_id);
         standings.suspended.remove(&user_id);
