@@ -265,7 +265,7 @@ impl AccountStore for SqliteAccountStore {
 
     async fn erase(&self, user_id: UserId) -> Result<(), AccountError> {
         self.0
-            .write(move |connection| erasing::erase(connection, user_id))
+            .write_and_truncate_log(move |connection| erasing::erase(connection, user_id))
             .await
     }
 
