@@ -14,13 +14,17 @@ CONCURRENCY ?= 50
 # For `make kill-embedded`.
 ROUNDS ?= 100
 
+# For `make fuzz-api`: how long in all; FUZZ_SEED makes the same requests again, empty other ones.
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?=
+
 # For `make bench`: empty, or quick for five minutes instead of an hour; and what else to tell
 # it, as in BENCH_FLAGS='--only D,R --rounds 3'. Only a run of everything goes into the docs.
 BENCH ?=
 BENCH_FLAGS ?= --report docs/benchmarks.md
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-postgres test kill-embedded bench lint fmt concurrency docs migration compose-up compose-down clean-services
+.PHONY: help build run run-postgres test kill-embedded fuzz-api bench lint fmt concurrency docs migration compose-up compose-down clean-services
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +47,10 @@ test: ## Run every test, with a PostgreSQL and a Redis of its own
 kill-embedded: ## Kill the embedded server ROUNDS=100 times in a burst, and look for losses
 	$(CARGO) build --bin utsavam
 	UTSAVAM_KILL_ROUNDS=$(ROUNDS) $(CARGO) test -p utsavam-tests --test system embedded_kill -- --nocapture
+
+fuzz-api: ## Make requests that nobody thought of for FUZZ_SECONDS=60, both with and without open mode
+	$(CARGO) build --bin utsavam
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) deploy/fuzz-api.sh $(TARGET_DIR)
 
 bench: ## Measure the server, BENCH=quick in 5 minutes; writes docs/benchmarks.md
 	$(CARGO) build --release -p api-actix -p utsavam-tests --bin utsavam --bin bench

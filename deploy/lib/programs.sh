@@ -1,10 +1,8 @@
 # shellcheck shell=bash
 # Finding PostgreSQL's and Redis' programs, and installing them where that is possible
-# without asking. Sourced, never run.
+# without asking. Sourced, never run; install_with_apt comes from apt.sh.
 
 readonly postgres_major_min=15 redis_major_min=7
-readonly policy_file=/usr/sbin/policy-rc.d
-readonly policy_mark='put here by deploy/services.sh for the time of one installation'
 
 # Sets postgres_bin to the folder with a usable server: the one on PATH, else the newest.
 # Existing data need the very version that wrote them: WANTED.
@@ -97,30 +95,4 @@ die_what_to_install() {
   Fedora:                            sudo dnf install$fedora
   macOS:                             brew install$brew
 To use instances of your own instead, set${variables/ DATABASE_URL REDIS_URL/ DATABASE_URL and REDIS_URL} (not for the tests)."
-}
-
-# Debian's packages start their services on the standard ports unless policy-rc.d says no.
-# An administrator's own policy stays as it is.
-install_with_apt() {
-  say "installing $* with apt-get, without starting the services that the packages bring"
-  if [[ ! -e $policy_file ]] || is_our_policy; then
-    printf '#!/bin/sh\n# %s\nexit 101\n' "$policy_mark" >"$policy_file"
-    chmod 755 "$policy_file"
-    policy_made=yes
-  fi
-  local apt=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
-    apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
-  # Stale lists may still do, so that only the second failure counts.
-  "${apt[@]}" update </dev/null >&2 || say "apt-get update failed; trying with the lists that are there"
-  "${apt[@]}" install -y --no-install-recommends "$@" </dev/null >&2 ||
-    say "apt-get install failed, see above"
-  remove_policy
-}
-
-is_our_policy() { grep -qsF "$policy_mark" "$policy_file"; }
-
-# Called on every exit after an installation, and before each start: a kill -9 may have
-# left it.
-remove_policy() {
-  if ((EUID == 0)) && is_our_policy; then rm -f "$policy_file"; fi
 }

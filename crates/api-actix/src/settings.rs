@@ -9,6 +9,8 @@ mod check;
 mod list;
 mod networks;
 mod rate_limit;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -467,14 +469,23 @@ impl Settings {
             Some(path) => File::from(path).format(FileFormat::Toml).required(true),
             None => File::new(DEFAULT_FILE, FileFormat::Toml).required(false),
         };
+        Self::read(file, &variables()?)
+    }
+
+    /// Reads a file and those variables.
+    fn read<F>(file: F, variables: &Variables) -> Result<Self, SettingsError>
+    where
+        F: config::Source + Send + Sync + 'static,
+    {
         let settings = config::Config::builder()
             .add_source(file)
-            .add_source(well_known()?)
+            .add_source(well_known(variables))
             .add_source(
                 Environment::with_prefix("UTSAVAM")
                     .prefix_separator("__")
                     .separator("__")
-                    .ignore_empty(true),
+                    .ignore_empty(true)
+                    .source(Some(variables.clone())),
             )
             .build()
             .map_err(|error| unreadable_source(&error))?;
@@ -500,31 +511,44 @@ impl Settings {
     }
 }
 
+/// Environment variables that mean something to us, with their values.
+type Variables = config::Map<String, String>;
+
 /// The variables that operators of the older service already set.
-fn well_known() -> Result<Environment, SettingsError> {
-    const NAMES: [(&str, &str); 5] = [
-        ("DATABASE_URL", "database.url"),
-        ("REDIS_URL", "redis.url"),
-        ("ADMIN_KEY", "admin.key"),
-        ("HOST", "http.host"),
-        ("PORT", "http.port"),
-    ];
-    let mut given = config::Map::new();
-    for (variable, name) in NAMES {
-        if let Some(value) = std::env::var_os(variable) {
-            let value = value.into_string().map_err(|_| wrong(name, NOT_UNICODE))?;
-            given.insert(name.to_owned(), value);
+const WELL_KNOWN: [(&str, &str); 5] = [
+    ("DATABASE_URL", "database.url"),
+    ("REDIS_URL", "redis.url"),
+    ("ADMIN_KEY", "admin.key"),
+    ("HOST", "http.host"),
+    ("PORT", "http.port"),
+];
+
+/// Those of this process.
+fn variables() -> Result<Variables, SettingsError> {
+    let mut variables = Variables::new();
+    for (variable, value) in std::env::vars_os() {
+        let variable = variable.to_string_lossy();
+        let known = WELL_KNOWN.iter().find(|(known, _)| *known == variable);
+        // As the reader of variables does, whose prefix has no case.
+        let is_ours = variable.to_lowercase().starts_with("utsavam__");
+        if known.is_none() && !is_ours {
+            continue;
         }
+        let name = known.map_or(&*variable, |(_, name)| name);
+        let value = value.into_string().map_err(|_| wrong(name, NOT_UNICODE))?;
+        variables.insert(variable.into_owned(), value);
     }
-    let own = std::env::vars_os().find(|(name, value)| {
-        name.to_string_lossy().starts_with("UTSAVAM__") && value.to_str().is_none()
+    Ok(variables)
+}
+
+fn well_known(variables: &Variables) -> Environment {
+    let given = WELL_KNOWN.into_iter().filter_map(|(variable, name)| {
+        let value = variables.get(variable)?;
+        Some((name.to_owned(), value.clone()))
     });
-    match own {
-        Some((name, _)) => Err(wrong(&name.to_string_lossy(), NOT_UNICODE)),
-        None => Ok(Environment::default()
-            .ignore_empty(true)
-            .source(Some(given))),
-    }
+    Environment::default()
+        .ignore_empty(true)
+        .source(Some(given.collect()))
 }
 
 const NOT_UNICODE: &str = "has a value that is not Unicode text";

@@ -11,6 +11,8 @@ use super::{AuthMode, DAY, DEFAULT_ADMIN_KEY, Settings, SettingsError, wrong};
 impl Settings {
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         self.check_numbers()?;
+        // Before anything that adds them up: the longest time has no double.
+        self.check_waits()?;
         SeatCount::try_new(self.booking.seats_max.into())
             .map_err(|invalid| wrong("booking.seats_max", invalid.to_string()))?;
         if !(DAY..=36_500 * DAY).contains(&self.idempotency.keep) {
@@ -29,7 +31,7 @@ impl Settings {
             ));
         }
         self.rate_limit.policies()?;
-        self.check_waits()
+        Ok(())
     }
 
     fn check_http(&self) -> Result<(), SettingsError> {

@@ -80,7 +80,27 @@ impl std::fmt::Display for Email {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_an_address_that_can_be_written_again(
+            text in prop_oneof![
+                ".{0,30}",
+                "\\s?[!-~]{1,9}@[!-~]{1,9}\\s?",
+                "[\\p{Lu}\\p{Lt}]{1,9}@[\\p{Lu}.-]{1,9}",
+                "[İx]{1,20}@[İx]{200,250}",
+            ],
+        ) {
+            if let Ok(email) = Email::parse(&text) {
+                prop_assert!(email.as_str().chars().count() <= 255);
+                prop_assert_eq!(email.as_str().matches('@').count(), 1);
+                prop_assert_eq!(Email::parse(email.as_str()), Ok(email));
+            }
+        }
+    }
 
     #[test]
     fn an_address_is_compared_without_case_and_margins() {

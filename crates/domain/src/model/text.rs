@@ -71,7 +71,23 @@ text!(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_a_name_that_can_be_written_again(
+            text in prop_oneof![".{0,20}", "[\\s\\p{Cc}x]{0,6}", "x{250,260}"],
+        ) {
+            if let Ok(name) = UserName::parse(&text) {
+                prop_assert_eq!(name.as_str(), text.trim());
+                prop_assert!((1..=255).contains(&name.as_str().chars().count()));
+                prop_assert!(!name.as_str().chars().any(char::is_control));
+                prop_assert_eq!(UserName::parse(name.as_str()), Ok(name));
+            }
+        }
+    }
 
     #[test]
     fn names_are_trimmed_and_keep_every_script() {

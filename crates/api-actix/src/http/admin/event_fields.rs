@@ -24,7 +24,38 @@ pub(super) fn parse_time(text: &str) -> Result<DateTime<Utc>, Invalid> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::FixedOffset;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_a_time_that_can_be_written_again(
+            text in prop_oneof![
+                ".{0,40}",
+                "[0-9]{4}-[0-1][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.][0-9]{1,12})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])",
+            ],
+        ) {
+            if let Ok(time) = parse_time(&text) {
+                prop_assert!((0..=9999).contains(&time.year()));
+                prop_assert_eq!(parse_time(&time.to_rfc3339()), Ok(time));
+            }
+        }
+
+        #[test]
+        fn every_time_is_read_with_every_offset(
+            micros in -62_167_219_200_000_000_i64..253_402_300_800_000_000,
+            offset_minutes in -23 * 60..23 * 60,
+        ) {
+            let time = DateTime::from_timestamp_micros(micros).expect("in the calendar");
+            let offset = FixedOffset::east_opt(offset_minutes * 60).expect("less than a day");
+            let local = time.with_timezone(&offset);
+            // There the year may be one that RFC 3339 cannot write.
+            prop_assume!((0..=9999).contains(&local.year()));
+            prop_assert_eq!(parse_time(&local.to_rfc3339()), Ok(time));
+        }
+    }
 
     #[test]
     fn a_time_has_an_offset_and_a_year_of_four_digits() {

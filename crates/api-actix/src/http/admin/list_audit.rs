@@ -64,9 +64,10 @@ fn named(kind: &str, id: Option<i64>) -> String {
 fn parts(name: &str) -> Result<(&str, Option<i64>), Invalid> {
     match name.split_once(':') {
         None => Ok((name, None)),
-        Some((kind, id)) => match id.parse() {
-            Ok(id) => Ok((kind, Some(id))),
-            Err(_) => Err(Invalid::new("must end with a number behind the colon")),
+        Some((kind, id)) => match id.parse::<i64>() {
+            // Rust's parser takes more than we write: `+7`, `007`.
+            Ok(number) if number.to_string() == id => Ok((kind, Some(number))),
+            _ => Err(Invalid::new("must end with a number behind the colon")),
         },
     }
 }
@@ -136,4 +137,38 @@ pub(crate) async fn list_audit(
         &listing,
         body,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_names_what_is_shown_by_that_name(
+            text in prop_oneof![
+                ".{0,30}",
+                "(admin|anonymous|system|user|service|event|:)?:?[-+]?[0-9]{0,20}",
+            ],
+        ) {
+            if let Ok(actor) = actor(&text) {
+                let (kind, id) = actor.parts();
+                prop_assert_eq!(named(kind, id), text.as_str());
+            }
+            if let Ok(object) = object(&text) {
+                prop_assert_eq!(named(&object.kind, Some(object.id)), text);
+            }
+        }
+
+        #[test]
+        fn every_actor_and_object_can_be_asked_for(id in 1..=i64::MAX, kind in "[a-z_]{1,10}") {
+            for actor_ in ["admin", "anonymous", "system", &format!("user:{id}"), &format!("service:{id}")] {
+                prop_assert!(actor(actor_).is_ok(), "{actor_}");
+            }
+            let found = object(&format!("{kind}:{id}"));
+            prop_assert_eq!(found, Ok(AuditObject { kind, id }));
+        }
+    }
 }

@@ -60,7 +60,46 @@ fn unquote(rest: &str) -> Result<String, Invalid> {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The key of a request with this header, if HTTP can carry it.
+    fn of_header(value: &[u8]) -> Option<Result<IdempotencyKey, Invalid>> {
+        let value = HeaderValue::from_bytes(value).ok()?;
+        let request = TestRequest::default().insert_header((HEADER, value));
+        IdempotencyHeader::of(&request.to_http_request()).into_inner()
+    }
+
+    /// As the draft writes keys.
+    fn quoted(key: &IdempotencyKey) -> String {
+        let escaped = key.as_str().replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{escaped}\"")
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_refused_or_a_key_that_can_be_written_again(
+            value in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..300),
+                "[ \t]*\"?([^\"]|\\\\[\"\\\\x])*\"?[ \t]*".prop_map(String::into_bytes),
+            ],
+        ) {
+            if let Some(Ok(key)) = of_header(&value) {
+                prop_assert!((1..=255).contains(&key.as_str().chars().count()));
+                let again = of_header(quoted(&key).as_bytes());
+                prop_assert_eq!(again, Some(Ok(key)));
+            }
+        }
+
+        #[test]
+        fn every_key_can_be_sent(text in "[^\\p{Cc}]{1,255}") {
+            let key = IdempotencyKey::parse(&text).expect("a key");
+            prop_assert_eq!(of_header(quoted(&key).as_bytes()), Some(Ok(key)));
+        }
+    }
 
     #[test]
     fn quoted_and_bare_are_the_same_key() {

@@ -170,3 +170,129 @@ fn wrong(path: &str, error: &serde_json::Error) -> Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::http::account::change_me::ChangeMeRequest;
+    use crate::http::account::login::LoginRequest;
+    use crate::http::account::refresh::RefreshRequest;
+    use crate::http::account::set_password::SetPasswordRequest;
+    use crate::http::admin::change_event::ChangeRequest;
+    use crate::http::admin::create_api_key::CreateApiKeyRequest;
+    use crate::http::admin::publish_event::PublishRequest;
+    use crate::http::public::book::BookRequest;
+    use crate::http::public::register_user::RegisterRequest;
+
+    /// A body with a member of each kind that occurs.
+    #[derive(Debug, PartialEq, Deserialize, serde::Serialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        seats: i64,
+        name: Option<String>,
+    }
+
+    /// JSON of any shape, often with members that exist.
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        let name = prop_oneof![
+            3 => "name|email|password|event_id|user_id|seats|scopes|start_at|capacity|token",
+            1 => ".{0,6}",
+        ];
+        leaf.prop_recursive(3, 24, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map(name.clone(), inner, 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Bytes, JSON, and JSON that broke off or has something in its middle.
+    fn body() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..64),
+            json().prop_map(|json| json.to_string().into_bytes()),
+            (json(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(json, place, byte)| {
+                let mut bytes = json.to_string().into_bytes();
+                let place = place.index(bytes.len() + 1);
+                bytes.insert(place, byte);
+                bytes
+            }),
+            (json(), any::<prop::sample::Index>()).prop_map(|(json, place)| {
+                let mut bytes = json.to_string().into_bytes();
+                bytes.truncate(place.index(bytes.len() + 1));
+                bytes
+            }),
+        ]
+    }
+
+    /// Read, or a refusal of which the client learns why.
+    fn is_read_or_refused<T: DeserializeOwned>(body: &[u8]) -> Result<Option<T>, TestCaseError> {
+        match parse::<T>(body) {
+            Ok(read) => Ok(Some(read)),
+            Err(problem) => {
+                prop_assert_eq!(problem.status.as_u16(), 400, "{}", problem.detail);
+                let names_a_field = !problem.errors.is_empty();
+                prop_assert!(names_a_field || problem.code == "malformed_json");
+                prop_assert!(problem.errors.iter().all(|error| !error.message.is_empty()));
+                Ok(None)
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_of_any_call_is_read_or_refused(body in body()) {
+            is_read_or_refused::<BookRequest>(&body)?;
+            is_read_or_refused::<RegisterRequest>(&body)?;
+            is_read_or_refused::<LoginRequest>(&body)?;
+            is_read_or_refused::<RefreshRequest>(&body)?;
+            is_read_or_refused::<SetPasswordRequest>(&body)?;
+            is_read_or_refused::<ChangeMeRequest>(&body)?;
+            is_read_or_refused::<PublishRequest>(&body)?;
+            is_read_or_refused::<ChangeRequest>(&body)?;
+            is_read_or_refused::<CreateApiKeyRequest>(&body)?;
+        }
+
+        #[test]
+        fn what_is_read_says_what_was_sent(seats in any::<i64>(), name in any::<Option<String>>()) {
+            let sent = Body { seats, name };
+            let text = serde_json::to_vec(&sent).expect("JSON");
+            prop_assert_eq!(is_read_or_refused::<Body>(&text)?, Some(sent));
+        }
+
+        #[test]
+        fn a_number_is_an_integer_of_64_bits_in_digits(
+            number in "-?(0|[1-9][0-9]{0,20})([.][0-9]{1,3})?([eE][+-]?[0-9]{1,3})?",
+        ) {
+            let body = format!("{{\"seats\":{number}}}");
+            // -0 counts as a fraction, as it does to JavaScript.
+            let expected = number.parse::<i64>().ok().filter(|_| number != "-0");
+            let read = is_read_or_refused::<Body>(body.as_bytes())?;
+            prop_assert_eq!(read.map(|body| body.seats), expected);
+        }
+
+        #[test]
+        fn a_member_that_is_unknown_or_wrong_is_named(name in "[a-z]{1,8}", value in json()) {
+            prop_assume!(!["seats", "name"].contains(&name.as_str()));
+            let body = serde_json::json!({"seats": 1, &name: value}).to_string();
+            let refused = parse::<Body>(body.as_bytes()).expect_err("unknown");
+            prop_assert_eq!(&refused.errors[0].field, &name);
+            prop_assume!(!value.is_i64());
+            let body = serde_json::json!({"seats": value}).to_string();
+            let refused = parse::<Body>(body.as_bytes()).expect_err("no integer");
+            prop_assert_eq!(refused.errors[0].field.as_str(), "seats");
+        }
+    }
+}

@@ -111,3 +111,92 @@ fn digits(text: &str) -> Option<i64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::http::cursor::EventsCursor;
+
+    /// The page, one more text and one more boolean of a query, as the lists
+    /// of the administration read them; and what goes into their links.
+    type Read = (
+        Page<EventsCursor>,
+        Option<String>,
+        Option<bool>,
+        Option<String>,
+    );
+
+    fn read(query: &str) -> Result<Read, Problem> {
+        let uri = format!("/?{query}");
+        // What is no URI does not come this far.
+        let Ok(uri) = uri.parse::<actix_web::http::Uri>() else {
+            return Err(Problem::invalid_field("query", "cannot be decoded"));
+        };
+        let request = TestRequest::default()
+            .uri(&uri.to_string())
+            .to_http_request();
+        let mut query = Query::parse(&request)?;
+        let text = query.parsed("text", |text| Ok(text.to_owned()));
+        let flag = query.parsed_boolean("flag");
+        let taken = query.taken();
+        Ok((query.page(PageLimit::DEFAULT)?, text, flag, taken))
+    }
+
+    fn any_query() -> impl Strategy<Value = String> {
+        let name = prop_oneof!["limit|cursor|text|flag", "[a-z%=&+;\\[\\]]{0,8}"];
+        let value = prop_oneof![
+            "[0-9]{0,4}",
+            "[+-]?[0-9]{1,20}",
+            "true|false|True|0|1",
+            "(%[0-9A-Fa-f]{0,2}|[!-~]){0,12}",
+        ];
+        prop::collection::vec((name, value), 0..5).prop_map(|pairs| {
+            let pairs = pairs
+                .into_iter()
+                .map(|(name, value)| format!("{name}={value}"));
+            pairs.collect::<Vec<_>>().join("&")
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_is_read_or_refused_by_the_names_of_parameters(query in any_query()) {
+            match read(&query) {
+                Ok((page, text, flag, taken)) => {
+                    prop_assert!((1..=100).contains(&page.limit.get()));
+                    // Followed, the link says the same again.
+                    let again = read(taken.as_deref().unwrap_or_default());
+                    let (_, text_again, flag_again, taken_again) = again.expect("a good query");
+                    prop_assert_eq!((text, flag, taken), (text_again, flag_again, taken_again));
+                }
+                Err(problem) => {
+                    prop_assert_eq!(problem.status.as_u16(), 400);
+                    prop_assert!(!problem.errors.is_empty());
+                }
+            }
+        }
+
+        #[test]
+        fn a_limit_is_a_number_of_digits_from_1_to_100(limit in "[+-]?[0-9]{0,4}") {
+            let expected = limit.parse::<usize>().ok().filter(|_| !limit.starts_with('+'));
+            let expected = expected.filter(|limit| (1..=100).contains(limit));
+            let read = read(&format!("limit={limit}"));
+            prop_assert_eq!(read.as_ref().ok().map(|(page, ..)| page.limit.get()), expected);
+            if let Err(problem) = read {
+                prop_assert_eq!(problem.errors[0].field.as_str(), "limit");
+            }
+        }
+
+        #[test]
+        fn whatever_is_searched_for_comes_back_in_links(text in any::<String>(), flag in any::<bool>()) {
+            let query = serde_urlencoded::to_string([("text", &text), ("flag", &flag.to_string())]);
+            let (_, found, flag_found, taken) = read(&query.expect("text")).expect("a good query");
+            prop_assert_eq!((found.as_ref(), flag_found), (Some(&text), Some(flag)));
+            let (_, again, ..) = read(&taken.expect("parameters")).expect("a good query");
+            prop_assert_eq!(again, Some(text));
+        }
+    }
+}

@@ -68,14 +68,53 @@ fn complete(headers: &HeaderMap) -> String {
 
 /// The weak comparison that If-None-Match asks for.
 fn matches(list: &str, etag: &str) -> bool {
-    list.split(',')
-        .map(str::trim)
-        .any(|given| given == "*" || given.strip_prefix("W/").unwrap_or(given) == etag)
+    list.trim_matches([' ', '\t']) == "*" || tags(list).any(|tag| tag == etag.trim_matches('"'))
+}
+
+/// What stands between the quotes of each tag, a comma perhaps. A list that is
+/// malformed ends there.
+fn tags(mut list: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let tag = list.trim_start_matches([' ', '\t', ',']);
+        let tag = tag.strip_prefix("W/").unwrap_or(tag);
+        let (tag, rest) = tag.strip_prefix('"')?.split_once('"')?;
+        list = rest;
+        Some(tag)
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// A tag by RFC 9110, in ASCII: it may hold commas and asterisks, too.
+    const OPAQUE: &str = "(W/)?\"([!#-~]{0,20}|[*,]{0,5})\"";
+
+    proptest! {
+        #[test]
+        fn any_list_is_read(list in ".{0,80}") {
+            let is_any = list.trim_matches([' ', '\t']) == "*";
+            prop_assert_eq!(matches(&list, "\"ours, which nobody has\""), is_any);
+        }
+
+        #[test]
+        fn a_tag_is_found_where_it_is_and_nowhere_else(
+            others in prop::collection::vec(OPAQUE, 0..4),
+            ours in "\"[0-9a-f]{4}(-gzip)?\"",
+            place in any::<prop::sample::Index>(),
+            weak in any::<bool>(),
+        ) {
+            let is_ours = |tag: &String| tag.trim_start_matches("W/") == ours;
+            prop_assume!(!others.iter().any(is_ours));
+            prop_assert!(!matches(&others.join(", "), &ours), "{others:?}");
+            let mut tags = others;
+            let place = place.index(tags.len() + 1);
+            tags.insert(place, if weak { format!("W/{ours}") } else { ours.clone() });
+            prop_assert!(matches(&tags.join(","), &ours), "{tags:?}");
+        }
+    }
 
     #[test]
     fn tags_are_compared_weakly_and_in_lists() {

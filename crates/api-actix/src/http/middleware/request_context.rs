@@ -239,3 +239,30 @@ fn is_first_of_this_second() -> bool {
     let second = START.elapsed().as_secs();
     LAST.swap(second, Ordering::Relaxed) != second
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_id_is_taken_over_as_it_is_or_not_at_all(
+            value in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..200),
+                "[A-Za-z0-9_.:-]{0,140}".prop_map(String::into_bytes),
+            ],
+        ) {
+            let Ok(header) = HeaderValue::from_bytes(&value) else {
+                return Ok(());
+            };
+            let request = TestRequest::default().insert_header((HEADER, header)).to_srv_request();
+            let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
+            let fits = (1..=128).contains(&value.len()) && value.iter().all(is_safe);
+            let expected = fits.then(|| String::from_utf8(value).expect("ASCII"));
+            prop_assert_eq!(given_id(&request), expected);
+        }
+    }
+}
