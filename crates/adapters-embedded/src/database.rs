@@ -201,6 +201,24 @@ impl Database {
             .ask(move |session| session.write(work))
             .await
     }
+
+    /// As [`write`](Self::write), for what makes personal data go: of what was
+    /// there before, nothing stays in the log, if nobody is reading in it.
+    pub(crate) async fn write_and_truncate_log<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
+    {
+        self.shared
+            .writer
+            .ask(move |session| {
+                let done = session.write(work)?;
+                session.truncate_log();
+                Ok(done)
+            })
+            .await
+    }
 }
 
 fn open(path: &Path, recipe: Recipe) -> Result<Session, OpenError> {

@@ -62,7 +62,10 @@ const COMMON: &str = "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
 /// them again: the log is folded into the file after 4,000 pages (16 MiB), not
 /// after SQLite's 1,000, so that each is written to the file less often, and up to
 /// 32 MB of pages are kept, not 2, so that fewer are read again.
-const WRITER: &str = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
+///
+/// What is deleted or replaced is overwritten with zeros: names, addresses and
+/// hashes of passwords would stay in the file for as long as their place is free.
+const WRITER: &str = "PRAGMA secure_delete = ON; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
     PRAGMA checkpoint_fullfsync = ON; PRAGMA journal_size_limit = 67108864;
     PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -32000;";
 
@@ -135,6 +138,23 @@ impl Session {
         let found = work(&mut self.connection);
         self.roll_back();
         found.map_err(before_commit)
+    }
+
+    /// Folds the log into the file and cuts it off, so that nothing is left in it
+    /// of what was overwritten. Not if somebody is reading in the log: waiting for
+    /// them would hold up whoever writes next. It happens another time then, when
+    /// this is called again or the file is closed.
+    pub(crate) fn truncate_log(&mut self) {
+        let busy_ms = self.recipe.busy_timeout.as_millis();
+        let truncated = self.connection.batch_execute(&format!(
+            "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE);
+             PRAGMA busy_timeout = {busy_ms};"
+        ));
+        if let Err(error) = truncated {
+            tracing::warn!(%error, "the log of the database could not be cut off");
+            let restored = format!("PRAGMA busy_timeout = {busy_ms};");
+            let _ = self.connection.batch_execute(&restored);
+        }
     }
 
     fn begin(&mut self, statement: &str) -> Result<(), StoreError> {

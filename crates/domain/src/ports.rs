@@ -27,7 +27,7 @@ mod sales;
 mod sessions;
 mod users;
 
-pub use accounts::{AccountError, AccountStore, RedeemError};
+pub use accounts::{AccountError, AccountStore, RedeemError, SetPasswordError};
 pub use api_keys::{ApiKeyError, ApiKeyStore};
 pub use archive::{Archive, ExportError, ImportError, RecordSink, RecordSource};
 pub use audit::AuditLog;

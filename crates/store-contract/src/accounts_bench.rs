@@ -9,7 +9,8 @@ use domain::model::{
     SessionId, SessionSecrets, Timeline, UserId,
 };
 use domain::ports::{
-    AccountStore, ApiKeyStore, AuditLog, BeginSessionError, RedeemError, RefreshError, SessionStore,
+    AccountStore, ApiKeyStore, AuditLog, BeginSessionError, RedeemError, RefreshError,
+    SessionStore, SetPasswordError,
 };
 
 use crate::AccountsBench;
@@ -75,18 +76,41 @@ impl AccountsBench {
         credentials.password
     }
 
+    /// What the password of that user hashes to, which they must have.
+    pub(crate) async fn proof(&self, user_id: UserId) -> PasswordHash {
+        let credentials = self.accounts().credentials_of(user_id).await;
+        credentials
+            .expect("credentials")
+            .password
+            .expect("a password")
+    }
+
+    /// Logs in and sets another password. The session is the only one that is left.
     pub(crate) async fn set_password(
         &self,
         user_id: UserId,
         password: PasswordHash,
-        keep: Option<SessionId>,
-    ) {
+    ) -> (Session, SessionSecrets) {
+        let expected = self.proof(user_id).await;
+        let (session, secrets) = self.begin(user_id).await;
+        let set = self.try_set_password(user_id, expected, password, session.id);
+        set.await.expect("a new password");
+        (session, secrets)
+    }
+
+    pub(crate) async fn try_set_password(
+        &self,
+        user_id: UserId,
+        expected: PasswordHash,
+        password: PasswordHash,
+        keep: SessionId,
+    ) -> Result<(), SetPasswordError> {
         patiently(|| {
+            let (expected, password) = (expected.clone(), password.clone());
             self.accounts()
-                .set_password(user_id, password.clone(), keep)
+                .set_password(user_id, expected, password, keep)
         })
         .await
-        .expect("a new password");
     }
 
     /// A password token that lasts as long.
@@ -130,19 +154,21 @@ impl AccountsBench {
             .expect("erased");
     }
 
-    /// Begins a session with secrets that nobody else has.
+    /// Begins a session with secrets that nobody else has, for a user who has a
+    /// password.
     pub(crate) async fn begin(&self, user_id: UserId) -> (Session, SessionSecrets) {
-        let secrets = self.secrets();
-        let session = self.try_begin(user_id, secrets).await;
+        let (proof, secrets) = (self.proof(user_id).await, self.secrets());
+        let session = self.try_begin(user_id, proof, secrets).await;
         (session.expect("a session"), secrets)
     }
 
     pub(crate) async fn try_begin(
         &self,
         user_id: UserId,
+        proof: PasswordHash,
         secrets: SessionSecrets,
     ) -> Result<Session, BeginSessionError> {
-        patiently(|| self.sessions().begin(user_id, secrets)).await
+        patiently(|| self.sessions().begin(user_id, proof.clone(), secrets)).await
     }
 
     pub(crate) async fn try_refresh(

@@ -13,7 +13,7 @@ use domain::ports::{BookError, ChangeEventError};
 use crate::Bench;
 use crate::paging::walk;
 use crate::parallel::patiently;
-use crate::values::{capacity, details, future, key, new_user, seats};
+use crate::values::{capacity, details, first_password, future, key, new_user, seats};
 
 impl Bench {
     pub(crate) fn next(&self) -> u64 {
@@ -23,7 +23,9 @@ impl Bench {
     /// Registers somebody new.
     pub(crate) async fn user(&self) -> UserId {
         let email = format!("user{}@example.com", self.next());
-        self.register(new_user(&email, Some("Somebody"))).await.id
+        let mut user = new_user(&email, Some("Somebody"));
+        user.password = Some(first_password());
+        self.register(user).await.id
     }
 
     pub(crate) async fn register(&self, user: NewUser) -> User {

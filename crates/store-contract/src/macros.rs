@@ -206,6 +206,7 @@ macro_rules! accounts_contract {
                 a_session_that_was_ended_stays_ended
                 a_used_secret_of_a_session_that_has_ended_was_used_twice
                 nobody_unknown_begins_a_session
+                a_session_does_not_begin_with_a_password_that_was_changed_meanwhile
                 of_more_than_a_hundred_sessions_the_one_refreshed_longest_ago_ends
                 sessions_that_have_ended_leave_room_for_others
                 sessions_whose_time_is_over_are_forgotten_in_pieces
@@ -218,8 +219,9 @@ macro_rules! accounts_contract {
                 a_token_that_never_was_sets_nothing
                 a_token_is_no_secret_of_a_session
                 redeeming_a_token_ends_all_sessions_of_its_user
-                setting_a_password_ends_all_sessions_but_the_one_kept
-                setting_a_password_brings_no_session_back
+                setting_a_password_ends_all_sessions_but_the_one_that_asked
+                a_password_is_not_set_by_a_session_that_has_ended
+                a_password_is_not_set_on_the_strength_of_one_that_was_changed_meanwhile
                 setting_a_password_ends_the_tokens_of_its_user
                 a_token_of_a_suspended_user_is_good_once_they_are_reinstated
                 a_token_of_an_erased_user_is_not_good
@@ -240,7 +242,7 @@ macro_rules! accounts_contract {
                 a_user_of_the_demo_who_was_erased_is_made_anew
                 sessions_of_an_erased_user_are_gone
                 an_erased_user_books_nothing
-                a_bound_key_is_answered_in_spite_of_an_erasure
+                keys_of_an_erased_user_are_gone
                 bookings_of_an_erased_user_stay_as_they_are
                 a_list_of_bookings_is_walked_past_erased_users
                 nobody_stops_an_erasure_by_the_address_that_is_shown_for_it
@@ -279,11 +281,14 @@ macro_rules! accounts_contract {
                 parallel_refreshes_of_different_sessions_all_succeed
                 a_refresh_beside_the_end_of_its_session_brings_it_not_back
                 a_session_that_begins_beside_a_suspension_ends_with_it
+                no_session_begins_with_the_old_password_beside_a_change_of_it
                 parallel_beginnings_leave_a_hundred_sessions_at_most
             }
             account_races by run_accounts {
                 of_parallel_uses_of_one_token_exactly_one_succeeds
                 of_tokens_made_at_the_same_time_at_most_one_is_good
+                of_parallel_changes_of_one_password_exactly_one_succeeds
+                a_reset_is_not_undone_by_a_change_beside_it
                 parallel_suspensions_have_one_time
                 of_parallel_erasures_exactly_one_succeeds
                 an_address_that_is_registered_and_erased_in_a_crowd_has_one_user_at_most

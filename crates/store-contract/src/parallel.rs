@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::ports::{
     AccountError, ApiKeyError, BeginSessionError, BookError, CancelError, ChangeEventError,
-    DeleteEventError, RedeemError, RefreshError, RegisterError, StoreError,
+    DeleteEventError, RedeemError, RefreshError, RegisterError, SetPasswordError, StoreError,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -61,7 +61,8 @@ may_be_busy!(
     DeleteEventError,
     RedeemError,
     RefreshError,
-    RegisterError
+    RegisterError,
+    SetPasswordError
 );
 
 /// Tries again while the store is busy, as callers do.

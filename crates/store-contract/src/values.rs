@@ -44,6 +44,11 @@ pub(crate) fn password(text: &str) -> PasswordHash {
     PasswordHash::from_phc(format!("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA${text}"))
 }
 
+/// The hash that [`Bench::user`](crate::Bench::user) registers people with.
+pub(crate) fn first_password() -> PasswordHash {
+    password("registered")
+}
+
 /// Ids that no store gives out.
 pub(crate) fn nobody() -> UserId {
     UserId::try_new(i64::MAX).expect("positive")

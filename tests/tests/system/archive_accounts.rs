@@ -62,6 +62,8 @@ async fn people_and_services_go_on_with_what_they_had_and_log_in_anew() {
     assert_eq!(next, key_id + 1);
     let moved = client.entries("/admin/audit").await;
     assert!(moved.ends_with(&audit), "{moved:?}");
+    assert_eq!(moved[0]["action"], "create_api_key", "the log goes on");
+    assert_eq!(moved[0]["object"], format!("api_key:{next}"));
     let ids: Vec<_> = moved
         .iter()
         .filter_map(|entry| entry["id"].as_i64())

@@ -16,14 +16,14 @@ use domain::model::{
     Account, AccountFilter, BookingId, Credentials, Email, Listing, Page, PasswordHash,
     SecretDigest, SessionId, Timeline, UserId, UserName,
 };
-use domain::ports::{AccountError, AccountStore, RedeemError, StoreError};
+use domain::ports::{AccountError, AccountStore, RedeemError, SetPasswordError, StoreError};
 
 use crate::clock::{self, Place};
 use crate::error::{before_commit, stored};
 use crate::prepared::{at_most_one, prepared};
 use crate::rows::{self, AccountRow};
 
-use super::sessions::EndSessions;
+use super::sessions::{EndSessions, FindOwnSession, FindStanding};
 
 super::store!(
     /// [`AccountStore`] on SQLite.
@@ -61,7 +61,7 @@ prepared!(
 prepared!(
     /// Of somebody who is not erased.
     SetPassword { password: String as Text, user_id: i64 as BigInt } -> (BigInt,),
-    "UPDATE users SET password_hash = ? WHERE id = ? AND erased_at IS NULL"
+    "UPDATE users SET password_hash = ? WHERE id = ?"
 );
 
 prepared!(
@@ -174,11 +174,15 @@ impl AccountStore for SqliteAccountStore {
     async fn set_password(
         &self,
         user_id: UserId,
+        expected: PasswordHash,
         password: PasswordHash,
-        keep: Option<SessionId>,
-    ) -> Result<(), AccountError> {
+        keep: SessionId,
+    ) -> Result<(), SetPasswordError> {
         self.0
-            .write(move |connection| set_password(connection, user_id, &password, keep))
+            .write(move |connection| {
+                verify(connection, user_id, &expected, keep)?;
+                Ok(set_password(connection, user_id, &password, Some(keep))?)
+            })
             .await
     }
 
@@ -224,11 +228,8 @@ impl AccountStore for SqliteAccountStore {
                 let found: Option<(i64,)> = at_most_one(connection, find).map_err(before_commit)?;
                 let (user_id,) = found.ok_or(RedeemError::Unknown)?;
                 let user_id = UserId::try_new(user_id).map_err(stored)?;
-                match set_password(connection, user_id, &password, None) {
-                    Ok(()) => Ok(user_id),
-                    Err(AccountError::UserNotFound(_)) => Err(RedeemError::Unknown),
-                    Err(AccountError::Store(error)) => Err(error.into()),
-                }
+                set_password(connection, user_id, &password, None)?;
+                Ok(user_id)
             })
             .await
     }
@@ -264,7 +265,7 @@ impl AccountStore for SqliteAccountStore {
 
     async fn erase(&self, user_id: UserId) -> Result<(), AccountError> {
         self.0
-            .write(move |connection| erasing::erase(connection, user_id))
+            .write_and_truncate_log(move |connection| erasing::erase(connection, user_id))
             .await
     }
 
@@ -316,22 +317,48 @@ pub(super) fn search(
         .bind::<BigInt, _>(super::one_more(page.limit))
 }
 
+/// Makes sure that nothing has changed since the password was checked.
+fn verify(
+    connection: &mut SqliteConnection,
+    user_id: UserId,
+    expected: &PasswordHash,
+    session_id: SessionId,
+) -> Result<(), SetPasswordError> {
+    let find = FindStanding {
+        proof: expected.as_phc().to_owned(),
+        user_id: user_id.get(),
+    };
+    let found: Option<(bool, bool)> = at_most_one(connection, find).map_err(before_commit)?;
+    let (is_expected, is_suspended) = found.ok_or(SetPasswordError::UserNotFound(user_id))?;
+    let own = FindOwnSession {
+        session_id: session_id.get(),
+        user_id: user_id.get(),
+        now: clock::micros(clock::now()),
+    };
+    let own: Option<(i64,)> = at_most_one(connection, own).map_err(before_commit)?;
+    if own.is_none() || is_suspended {
+        return Err(SetPasswordError::SessionEnded(session_id));
+    }
+    if !is_expected {
+        return Err(SetPasswordError::PasswordChanged(user_id));
+    }
+    Ok(())
+}
+
+/// Of somebody who is known not to be erased.
 fn set_password(
     connection: &mut SqliteConnection,
     user_id: UserId,
     password: &PasswordHash,
     keep: Option<SessionId>,
-) -> Result<(), AccountError> {
+) -> Result<(), StoreError> {
     let set = SetPassword {
         password: password.as_phc().to_owned(),
         user_id: user_id.get(),
     };
-    if set.execute(connection).map_err(before_commit)? == 0 {
-        return Err(AccountError::UserNotFound(user_id));
-    }
+    set.execute(connection).map_err(before_commit)?;
     end_sessions(connection, user_id, keep)?;
-    drop_password_token(connection, user_id)?;
-    Ok(())
+    drop_password_token(connection, user_id)
 }
 
 fn end_sessions(

@@ -5,8 +5,8 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool};
-use domain::model::{SecretDigest, Session, SessionId, SessionSecrets, UserId};
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use domain::model::{PasswordHash, SecretDigest, Session, SessionId, SessionSecrets, UserId};
 use domain::ports::{BeginSessionError, RefreshError, SessionStore, StoreError};
 
 use crate::clock;
@@ -24,9 +24,11 @@ super::store!(
 const SECRETS_PER_SESSION: usize = 10;
 
 prepared!(
-    /// By primary key; whether the user is suspended.
-    FindStanding { user_id: i64 as BigInt } -> (Bool,),
-    "SELECT suspended_at IS NOT NULL FROM users WHERE id = ? AND erased_at IS NULL"
+    /// By primary key; whether the password is the one that was checked, and
+    /// whether the user is suspended.
+    FindStanding { proof: String as Text, user_id: i64 as BigInt } -> (Bool, Bool),
+    "SELECT password_hash IS ?, suspended_at IS NOT NULL FROM users
+     WHERE id = ? AND erased_at IS NULL"
 );
 
 prepared!(
@@ -113,6 +115,13 @@ prepared!(
 );
 
 prepared!(
+    /// By primary key; a session of that user that has not ended.
+    FindOwnSession { session_id: i64 as BigInt, user_id: i64 as BigInt, now: i64 as BigInt }
+        -> (BigInt,),
+    "SELECT id FROM sessions WHERE id = ? AND user_id = ? AND refresh_until > ?"
+);
+
+prepared!(
     /// By primary key.
     EndSession { session_id: i64 as BigInt } -> (BigInt,),
     "UPDATE sessions SET access_until = 0, refresh_until = 0 WHERE id = ?"
@@ -156,10 +165,11 @@ impl SessionStore for SqliteSessionStore {
     async fn begin(
         &self,
         user_id: UserId,
+        proof: PasswordHash,
         secrets: SessionSecrets,
     ) -> Result<Session, BeginSessionError> {
         self.0
-            .write(move |connection| begin(connection, user_id, &secrets))
+            .write(move |connection| begin(connection, user_id, &proof, &secrets))
             .await
     }
 
@@ -207,15 +217,18 @@ impl SessionStore for SqliteSessionStore {
 fn begin(
     connection: &mut SqliteConnection,
     user_id: UserId,
+    proof: &PasswordHash,
     secrets: &SessionSecrets,
 ) -> Result<Session, BeginSessionError> {
     let find = FindStanding {
+        proof: proof.as_phc().to_owned(),
         user_id: user_id.get(),
     };
     match at_most_one(connection, find).map_err(before_commit)? {
         None => return Err(BeginSessionError::UserNotFound(user_id)),
-        Some((true,)) => return Err(BeginSessionError::UserSuspended(user_id)),
-        Some((false,)) => {}
+        Some((false, _)) => return Err(BeginSessionError::PasswordChanged(user_id)),
+        Some((true, true)) => return Err(BeginSessionError::UserSuspended(user_id)),
+        Some((true, false)) => {}
     }
     let (user_id, now) = (user_id.get(), clock::now());
     let times = Times::of(secrets, now);

@@ -19,7 +19,7 @@ use domain::model::{
     Account, AccountFilter, BookingId, Credentials, Email, Listing, Page, PasswordHash,
     SecretDigest, SessionId, Timeline, UserId, UserName,
 };
-use domain::ports::{AccountError, AccountStore, RedeemError, StoreError};
+use domain::ports::{AccountError, AccountStore, RedeemError, SetPasswordError, StoreError};
 use futures::FutureExt;
 
 use crate::error::before_commit;
@@ -217,10 +217,11 @@ impl AccountStore for PgAccountStore {
     async fn set_password(
         &self,
         user_id: UserId,
+        expected: PasswordHash,
         password: PasswordHash,
-        keep: Option<SessionId>,
-    ) -> Result<(), AccountError> {
-        passwords::set(&self.0, user_id, password, keep).await
+        keep: SessionId,
+    ) -> Result<(), SetPasswordError> {
+        passwords::set(&self.0, user_id, expected, password, keep).await
     }
 
     async fn issue_password_token(

@@ -4,9 +4,9 @@
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool, Double, Nullable, Timestamptz};
+use diesel::sql_types::{BigInt, Binary, Bool, Double, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use domain::model::{SecretDigest, Session, SessionId, SessionSecrets, UserId};
+use domain::model::{PasswordHash, SecretDigest, Session, SessionId, SessionSecrets, UserId};
 use domain::ports::{BeginSessionError, RefreshError, SessionStore, StoreError};
 use futures::FutureExt;
 
@@ -44,11 +44,12 @@ prepared!(
 );
 
 prepared!(
-    /// Says whether the user is suspended. The lock makes logins of one user
-    /// follow one another, so that a hundred stay a hundred, and keeps out whoever
-    /// ends all of them. Bookings pass it.
-    LockUser { user_id: i64 as BigInt } -> (Bool,),
-    "SELECT suspended_at IS NOT NULL FROM users
+    /// Says whether the password is the one that was checked, and whether the user
+    /// is suspended: after waiting for the lock, as it is then. The lock makes
+    /// logins of one user follow one another, so that a hundred stay a hundred, and
+    /// keeps out whoever changes the password or ends all sessions. Bookings pass it.
+    LockUser { proof: String as Text, user_id: i64 as BigInt } -> (Bool, Bool),
+    "SELECT password_hash IS NOT DISTINCT FROM ?, suspended_at IS NOT NULL FROM users
      WHERE id = ? AND erased_at IS NULL FOR NO KEY UPDATE"
 );
 
@@ -166,20 +167,23 @@ fn bytes(digest: SecretDigest) -> Vec<u8> {
 async fn begin(
     connection: &mut AsyncPgConnection,
     user_id: UserId,
+    proof: &PasswordHash,
     secrets: SessionSecrets,
 ) -> Result<SessionRow, BeginSessionError> {
     let lock = LockUser {
+        proof: proof.as_phc().to_owned(),
         user_id: user_id.get(),
     };
-    let locked: Option<(bool,)> = lock
+    let locked: Option<(bool, bool)> = lock
         .get_result(connection)
         .await
         .optional()
         .map_err(before_commit)?;
     match locked {
         None => return Err(BeginSessionError::UserNotFound(user_id)),
-        Some((true,)) => return Err(BeginSessionError::UserSuspended(user_id)),
-        Some((false,)) => {}
+        Some((false, _)) => return Err(BeginSessionError::PasswordChanged(user_id)),
+        Some((true, true)) => return Err(BeginSessionError::UserSuspended(user_id)),
+        Some((true, false)) => {}
     }
     let user_id = user_id.get();
     EndSurplus { user_id }
@@ -234,12 +238,13 @@ impl SessionStore for PgSessionStore {
     async fn begin(
         &self,
         user_id: UserId,
+        proof: PasswordHash,
         secrets: SessionSecrets,
     ) -> Result<Session, BeginSessionError> {
         let row = self
             .0
             .transaction(move |connection| {
-                async move { begin(connection, user_id, secrets).await }.boxed()
+                async move { begin(connection, user_id, &proof, secrets).await }.boxed()
             })
             .await?;
         Ok(rows::one(row)?)

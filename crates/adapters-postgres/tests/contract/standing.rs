@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_postgres::{PgAccountStore, PgSessionStore};
-use domain::model::{SecretDigest, SessionSecrets, UserId};
+use domain::model::{PasswordHash, SecretDigest, SessionSecrets, UserId};
 use domain::ports::{
     AccountError, AccountStore, BeginSessionError, BookError, BookingStore, RefreshError,
     SessionStore, StoreError,
@@ -201,6 +201,10 @@ fn secrets(number: u64) -> SessionSecrets {
     }
 }
 
+fn proof() -> PasswordHash {
+    PasswordHash::from_phc("$argon2id$".to_owned())
+}
+
 fn is_trouble(error: &StoreError) -> bool {
     eprintln!("{error:?}");
     true
@@ -211,6 +215,10 @@ fn is_trouble(error: &StoreError) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bookings_logins_suspensions_and_erasures_never_wait_in_a_circle() {
     let shop = Shop::open(3, 10_000).await;
+    shop.sql
+        .execute("UPDATE users SET password_hash = $1", &[&proof().as_phc()])
+        .await
+        .expect("passwords");
     let accounts = accounts(&shop);
     let sessions = Arc::new(PgSessionStore::new(shop.database.clone()));
     let mut tasks = Vec::new();
@@ -236,7 +244,7 @@ async fn bookings_logins_suspensions_and_erasures_never_wait_in_a_circle() {
                         matches!(done, Err(AccountError::Store(error)) if is_trouble(&error))
                     }
                     2 | 3 => {
-                        let done = sessions.begin(user(id), secrets(n)).await;
+                        let done = sessions.begin(user(id), proof(), secrets(n)).await;
                         matches!(done, Err(BeginSessionError::Store(error)) if is_trouble(&error))
                     }
                     4 => {

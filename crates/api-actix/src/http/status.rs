@@ -6,7 +6,7 @@ use domain::model::Scope;
 use domain::ports::{
     AccountError, ApiKeyError, BeginSessionError, BookError, CancelError, ChangeEventError,
     DeleteEventError, EventBookingsError, FindBookingError, FindEventError, HistoryError,
-    RedeemError, RefreshError, RegisterError, StoreError,
+    RedeemError, RefreshError, RegisterError, SetPasswordError, StoreError,
 };
 
 use super::problem::Problem;
@@ -168,12 +168,27 @@ impl From<AccountError> for Problem {
     }
 }
 
+impl From<SetPasswordError> for Problem {
+    fn from(error: SetPasswordError) -> Self {
+        let detail = error.to_string();
+        match error {
+            SetPasswordError::UserNotFound(_) => user_not_found(detail),
+            // Between the check of who is calling and now.
+            SetPasswordError::SessionEnded(_) => invalid_token(),
+            SetPasswordError::PasswordChanged(_) => wrong_password(),
+            SetPasswordError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<BeginSessionError> for Problem {
     fn from(error: BeginSessionError) -> Self {
         let detail = error.to_string();
         match error {
-            // Erased between the check of the password and now.
-            BeginSessionError::UserNotFound(_) => login_failed(),
+            // Erased, or their password changed, between the check of it and now.
+            BeginSessionError::UserNotFound(_) | BeginSessionError::PasswordChanged(_) => {
+                login_failed()
+            }
             BeginSessionError::UserSuspended(_) => user_suspended(detail),
             BeginSessionError::Store(error) => error.into(),
         }

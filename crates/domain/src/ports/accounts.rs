@@ -22,6 +22,23 @@ pub enum AccountError {
     Store(#[from] StoreError),
 }
 
+/// Why a password was not set by somebody who knew the one before.
+#[derive(Debug, thiserror::Error)]
+pub enum SetPasswordError {
+    /// Nobody is registered under that id, or they were erased.
+    #[error("user {0} not found")]
+    UserNotFound(UserId),
+    /// The session that asks for it is none of the user's, or has ended.
+    #[error("session {0} has ended")]
+    SessionEnded(SessionId),
+    /// The password that was checked is not theirs any more.
+    #[error("the password of user {0} was changed meanwhile")]
+    PasswordChanged(UserId),
+    /// Trouble in the store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Why a password was not set with a token.
 #[derive(Debug, thiserror::Error)]
 pub enum RedeemError {
@@ -82,18 +99,29 @@ pub trait AccountStore: Send + Sync {
         name: Option<UserName>,
     ) -> Result<Account, AccountError>;
 
-    /// Sets a password, and ends all sessions of the user but the one that is
-    /// to be kept; a session of somebody else is none of this. Password tokens of
-    /// theirs are good no more.
+    /// Sets a password in the place of the one that was checked, on behalf of a
+    /// session, and ends all other sessions of the user. Password tokens of theirs
+    /// are good no more.
+    ///
+    /// Checking a password takes long, and it may be changed meanwhile: so that
+    /// nobody undoes that on the strength of the old one, the hash that was checked
+    /// must be the one that is stored when the new one is.
     ///
     /// # Errors
-    /// An adapter MUST return [`AccountError::UserNotFound`] for an unknown user.
+    /// An adapter MUST return, in this order of precedence,
+    /// [`SetPasswordError::UserNotFound`] for an unknown user,
+    /// [`SetPasswordError::SessionEnded`] for a session that has ended, is somebody
+    /// else's or never was, and for every one of a suspended user, and
+    /// [`SetPasswordError::PasswordChanged`] unless `expected` is the very hash that
+    /// is stored. Of any number of parallel calls with one `expected` at most one
+    /// succeeds, unless it sets that hash again. A refusal changes nothing.
     async fn set_password(
         &self,
         user_id: UserId,
+        expected: PasswordHash,
         password: PasswordHash,
-        keep: Option<SessionId>,
-    ) -> Result<(), AccountError>;
+        keep: SessionId,
+    ) -> Result<(), SetPasswordError>;
 
     /// Makes a token with which a password can be set once, and ends those that
     /// were made before. Returns until when it is good. One that is issued to a
@@ -108,8 +136,8 @@ pub trait AccountStore: Send + Sync {
         lasts: Duration,
     ) -> Result<DateTime<Utc>, AccountError>;
 
-    /// Sets a password as [`set_password`](Self::set_password) does, ends all
-    /// sessions, and uses the token up. Of any number of parallel calls with one
+    /// Sets a password, whatever the one before, ends all sessions and password
+    /// tokens of the user, and uses the token up. Of any number of parallel calls with one
     /// token exactly one succeeds.
     ///
     /// # Errors
@@ -135,13 +163,13 @@ pub trait AccountStore: Send + Sync {
     /// An adapter MUST return [`AccountError::UserNotFound`] for an unknown user.
     async fn reinstate(&self, user_id: UserId) -> Result<Account, AccountError>;
 
-    /// Erases a user: address, name, password, password token and sessions are
-    /// gone, the address may be registered anew, and nothing can be booked for
-    /// them. No port knows them any more, except that their bookings stay as
+    /// Erases a user: address, name, password, password token, sessions and
+    /// idempotency keys, which are texts of their own, are gone, the address may be
+    /// registered anew, and nothing can be booked for them. No port knows them any more, except that their bookings stay as
     /// they are, with an owner of whom only the id is left: shown under
     /// [`Email::of_erased`] and without a name. A request that they made under
-    /// an idempotency key is still answered as before. Bookings to be cancelled
-    /// are named by [`bookings_of_erased`](Self::bookings_of_erased).
+    /// an idempotency key is not answered as before, but refused like any other.
+    /// Bookings to be cancelled are named by [`bookings_of_erased`](Self::bookings_of_erased).
     ///
     /// # Errors
     /// An adapter MUST return [`AccountError::UserNotFound`] for an unknown user.

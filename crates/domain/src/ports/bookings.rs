@@ -113,7 +113,7 @@ pub enum EventBookingsError {
 #[async_trait]
 pub trait BookingStore: Send + Sync {
     /// Makes a booking, or repeats the answer of the one that the same user
-    /// made before under the same idempotency key.
+    /// made before under the same idempotency key, unless they were erased since.
     ///
     /// Whether it is made is [`allot`](crate::rules::allot)'s decision, on
     /// facts that stay true until the booking is durable. A key is bound in

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::model::{SecretDigest, Session, SessionId, SessionSecrets, UserId};
+use crate::model::{PasswordHash, SecretDigest, Session, SessionId, SessionSecrets, UserId};
 
 /// Why no session began.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum BeginSessionError {
     /// Nobody is registered under that id, or they were erased.
     #[error("user {0} not found")]
     UserNotFound(UserId),
+    /// The password that was checked is not theirs any more.
+    #[error("the password of user {0} was changed meanwhile")]
+    PasswordChanged(UserId),
     /// An admin suspended them.
     #[error("user {0} is suspended")]
     UserSuspended(UserId),
@@ -41,12 +44,19 @@ pub trait SessionStore: Send + Sync {
     /// Begins a session. Where a user has more than a hundred that have not
     /// ended, the one that was begun or refreshed longest ago ends.
     ///
+    /// `proof` is the hash that a password was found to fit. Checking takes long,
+    /// and a change of the password ends all sessions that were begun with the old
+    /// one: so that none begins later, `proof` must still be what is stored.
+    ///
     /// # Errors
-    /// An adapter MUST return [`BeginSessionError::UserNotFound`] for an unknown
-    /// or erased user and [`BeginSessionError::UserSuspended`] for a suspended one.
+    /// An adapter MUST return, in this order of precedence,
+    /// [`BeginSessionError::UserNotFound`] for an unknown or erased user,
+    /// [`BeginSessionError::PasswordChanged`] unless `proof` is the very hash that
+    /// is stored, and [`BeginSessionError::UserSuspended`] for a suspended user.
     async fn begin(
         &self,
         user_id: UserId,
+        proof: PasswordHash,
         secrets: SessionSecrets,
     ) -> Result<Session, BeginSessionError>;
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use domain::ports::{AccountError, RedeemError, RegisterError};
+use domain::ports::{AccountError, RedeemError, RegisterError, SetPasswordError};
 
 use crate::AccountsBench;
 use crate::compare::assert_matches;
 use crate::parallel::{parallel, patiently};
-use crate::values::{new_user, password};
+use crate::values::{first_password, new_user, password};
 
 /// Rounds of a race: each one may come out otherwise.
 const ROUNDS: usize = 6;
@@ -60,6 +60,70 @@ pub async fn of_tokens_made_at_the_same_time_at_most_one_is_good(bench: Accounts
             }
         }
         assert_eq!(good, 1, "the one that was made last");
+    }
+}
+
+pub async fn of_parallel_changes_of_one_password_exactly_one_succeeds(bench: AccountsBench) {
+    for _ in 0..ROUNDS {
+        let user = bench.user().await;
+        let (session, _) = bench.begin(user).await;
+        let answers = parallel(8, |number| {
+            let bench = bench.clone();
+            let (old, new) = (first_password(), password(&number.to_string()));
+            async move {
+                let set = bench.try_set_password(user, old, new.clone(), session.id);
+                (new, set.await)
+            }
+        })
+        .await;
+        let mut set = Vec::new();
+        for (new, answer) in answers {
+            match answer {
+                Ok(()) => set.push(new),
+                Err(refused) => {
+                    assert_matches!(refused, SetPasswordError::PasswordChanged(id) if id == user);
+                }
+            }
+        }
+        assert_eq!(set, [bench.proof(user).await]);
+    }
+}
+
+pub async fn a_reset_is_not_undone_by_a_change_beside_it(bench: AccountsBench) {
+    for _ in 0..ROUNDS * 2 {
+        let user = bench.user().await;
+        let (session, secrets) = bench.begin(user).await;
+        let token = bench.token(user, AN_HOUR).await;
+        let answers = parallel(5, |number| {
+            let bench = bench.clone();
+            async move {
+                if number == 2 {
+                    let reset = bench.redeem(token, password("reset")).await;
+                    return reset.is_ok();
+                }
+                let (old, new) = (first_password(), password(&number.to_string()));
+                match bench.try_set_password(user, old, new, session.id).await {
+                    Ok(()) => true,
+                    Err(refused) => {
+                        assert_matches!(
+                            refused,
+                            SetPasswordError::PasswordChanged(_)
+                                | SetPasswordError::SessionEnded(_)
+                        );
+                        false
+                    }
+                }
+            }
+        })
+        .await;
+        // A change that came first has ended the token; one that comes later is none.
+        let succeeded = answers.iter().filter(|succeeded| **succeeded).count();
+        assert_eq!(succeeded, 1);
+        let is_reset = bench.proof(user).await == password("reset");
+        assert_eq!(is_reset, answers[2]);
+        if is_reset {
+            bench.assert_ended(secrets).await;
+        }
     }
 }
 

@@ -2,13 +2,15 @@
 //! against.
 
 use domain::model::{Account, AccountFilter, Email, Page, Timeline, UserName};
-use domain::ports::AccountError;
+use domain::ports::{AccountError, SetPasswordError};
 
 use crate::AccountsBench;
 use crate::accounts_bench::REFRESH_LASTS;
 use crate::compare::assert_matches;
 use crate::paging::assert_every_page_size;
-use crate::values::{first_place, last_place, limit, new_user, nobody, odd_texts, password};
+use crate::values::{
+    first_password, first_place, last_place, limit, new_user, nobody, odd_texts, password,
+};
 
 /// Everybody, in the order that a list must have.
 async fn everybody(bench: &AccountsBench) -> Vec<Account> {
@@ -59,7 +61,7 @@ pub async fn whoever_is_registered_has_an_account(bench: AccountsBench) {
 }
 
 pub async fn nothing_is_done_to_an_account_that_never_was(bench: AccountsBench) {
-    bench.user().await;
+    let (session, _) = bench.begin(bench.user().await).await;
     let before = everybody(&bench).await;
     let (accounts, nobody) = (bench.accounts(), nobody());
     let token = bench.secret();
@@ -67,10 +69,6 @@ pub async fn nothing_is_done_to_an_account_that_never_was(bench: AccountsBench) 
         accounts.find(nobody).await.err(),
         accounts.credentials_of(nobody).await.err(),
         accounts.rename(nobody, None).await.err(),
-        accounts
-            .set_password(nobody, password("x"), None)
-            .await
-            .err(),
         accounts
             .issue_password_token(nobody, token, REFRESH_LASTS)
             .await
@@ -81,6 +79,8 @@ pub async fn nothing_is_done_to_an_account_that_never_was(bench: AccountsBench) 
     ] {
         assert_matches!(&refused, Some(AccountError::UserNotFound(id)) if *id == nobody);
     }
+    let set = bench.try_set_password(nobody, first_password(), password("x"), session.id);
+    assert_matches!(set.await, Err(SetPasswordError::UserNotFound(id)) if id == nobody);
     assert_eq!(everybody(&bench).await, before);
 }
 
@@ -104,12 +104,14 @@ pub async fn credentials_are_found_by_address_and_by_id(bench: AccountsBench) {
 }
 
 pub async fn a_password_is_set_and_set_again(bench: AccountsBench) {
-    let alice = bench.register(new_user("alice@example.com", None)).await;
+    let mut alice = new_user("alice@example.com", None);
+    alice.password = Some(password("alice"));
+    let alice = bench.register(alice).await;
     let bob = bench.register(new_user("bob@example.com", None)).await;
     // The PHC format sets no limit that matters here.
     let long = "x".repeat(400);
     for text in ["first", "second", "second", long.as_str()] {
-        bench.set_password(alice.id, password(text), None).await;
+        bench.set_password(alice.id, password(text)).await;
         assert_eq!(bench.password_of(&alice.email).await, Some(password(text)));
         assert!(bench.account(alice.id).await.has_password);
     }

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use domain::model::{AccountFilter, BookingId, BookingStatus, Email, Page, UserId};
 use domain::ports::{
     AccountError, BeginSessionError, BookError, HistoryError, NoGate, RefreshError,
+    SetPasswordError,
 };
 use domain::usecases::{cancel_bookings_of_erased, erase_user};
 
@@ -29,7 +30,6 @@ async fn assert_unknown(bench: &AccountsBench, user: UserId) {
         accounts.find(user).await.err(),
         accounts.credentials_of(user).await.err(),
         accounts.rename(user, None).await.err(),
-        accounts.set_password(user, password("x"), None).await.err(),
         accounts
             .issue_password_token(user, token, REFRESH_LASTS)
             .await
@@ -42,8 +42,12 @@ async fn assert_unknown(bench: &AccountsBench, user: UserId) {
     }
     let history = bench.records().of_user(user, Page::first(limit(1)));
     assert_matches!(history.await, Err(HistoryError::UserNotFound(id)) if id == user);
-    let begun = bench.try_begin(user, bench.secrets()).await;
+    let proof = password("alice");
+    let begun = bench.try_begin(user, proof.clone(), bench.secrets()).await;
     assert_matches!(begun, Err(BeginSessionError::UserNotFound(id)) if id == user);
+    let (session, _) = bench.begin(bench.user().await).await;
+    let set = bench.try_set_password(user, proof, password("x"), session.id);
+    assert_matches!(set.await, Err(SetPasswordError::UserNotFound(id)) if id == user);
 }
 
 pub async fn an_erased_user_is_found_nowhere(bench: AccountsBench) {
@@ -56,7 +60,6 @@ pub async fn an_erased_user_is_found_nowhere(bench: AccountsBench) {
     let bob = bench.account(bob).await;
 
     bench.erase(alice.id).await;
-    assert_unknown(&bench, alice.id).await;
     let credentials = bench.accounts().credentials(&alice.email).await;
     assert_eq!(credentials.expect("an answer"), None);
     assert_eq!(
@@ -79,6 +82,7 @@ pub async fn an_erased_user_is_found_nowhere(bench: AccountsBench) {
     assert_eq!(bench.search(&suspended).await, []);
     let credentials = bench.accounts().credentials(&shown).await;
     assert_eq!(credentials.expect("an answer"), None);
+    assert_unknown(&bench, alice.id).await;
 }
 
 pub async fn the_address_of_an_erased_user_is_free_for_somebody_new(bench: AccountsBench) {
@@ -128,7 +132,9 @@ pub async fn a_user_of_the_demo_who_was_erased_is_made_anew(bench: AccountsBench
 }
 
 pub async fn sessions_of_an_erased_user_are_gone(bench: AccountsBench) {
-    let alice = bench.register(new_user("alice@example.com", None)).await;
+    let mut alice = new_user("alice@example.com", None);
+    alice.password = Some(password("alice"));
+    let alice = bench.register(alice).await;
     let other = bench.user().await;
     let (_, others) = bench.begin(other).await;
     let (_, first) = bench.begin(alice.id).await;
@@ -165,18 +171,23 @@ pub async fn an_erased_user_books_nothing(bench: AccountsBench) {
     bench.assert_adds_up(event).await;
 }
 
-pub async fn a_bound_key_is_answered_in_spite_of_an_erasure(bench: AccountsBench) {
-    let user = bench.user().await;
+pub async fn keys_of_an_erased_user_are_gone(bench: AccountsBench) {
+    let (user, other) = (bench.user().await, bench.user().await);
     let event = bench.event(5).await;
-    let first = bench.try_book_once(user, event, 2, "key").await;
-    let first = first.expect("booked");
+    for user in [user, other] {
+        let booked = bench.try_book_once(user, event, 2, "key").await;
+        assert!(!booked.expect("booked").replayed);
+    }
     bench.erase(user).await;
-    let again = bench.try_book_once(user, event, 2, "key").await;
-    let again = again.expect("repeated");
-    assert_eq!((again.booking_id, again.replayed), (first.booking_id, true));
-    let reused = bench.try_book_once(user, event, 1, "key").await;
-    assert_matches!(reused, Err(BookError::KeyReused(_)));
-    assert_eq!(bench.attendance(event).await.len(), 1);
+    // Neither as the same request nor as another one.
+    for seats in [2, 1] {
+        let refused = bench.try_book_once(user, event, seats, "key").await;
+        assert_matches!(refused, Err(BookError::UserNotFound(id)) if id == user);
+    }
+    let again = bench.try_book_once(other, event, 2, "key").await;
+    assert!(again.expect("repeated").replayed);
+    assert_eq!(bench.attendance(event).await.len(), 2);
+    bench.assert_adds_up(event).await;
 }
 
 pub async fn bookings_of_an_erased_user_stay_as_they_are(bench: AccountsBench) {

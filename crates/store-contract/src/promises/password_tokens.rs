@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use domain::ports::RedeemError;
+use domain::model::SessionId;
+use domain::ports::{RedeemError, SetPasswordError};
 
 use crate::AccountsBench;
+use crate::accounts_bench::REFRESH_LASTS;
 use crate::compare::assert_matches;
-use crate::values::{new_user, password};
+use crate::values::{first_password, new_user, password};
 
 const AN_HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -74,7 +76,7 @@ pub async fn a_token_that_never_was_sets_nothing(bench: AccountsBench) {
         let refused = bench.redeem(stranger, password("mallory")).await;
         assert_matches!(refused, Err(RedeemError::Unknown));
     }
-    assert!(!bench.account(user).await.has_password);
+    assert_eq!(bench.proof(user).await, first_password());
     assert_eq!(bench.session(secrets.access).await, Some(session));
 }
 
@@ -103,52 +105,70 @@ pub async fn redeeming_a_token_ends_all_sessions_of_its_user(bench: AccountsBenc
     bench.begin(user).await;
 }
 
-pub async fn setting_a_password_ends_all_sessions_but_the_one_kept(bench: AccountsBench) {
+pub async fn setting_a_password_ends_all_sessions_but_the_one_that_asked(bench: AccountsBench) {
     let (user, other) = (bench.user().await, bench.user().await);
     let (others_session, others) = bench.begin(other).await;
-    let (kept, keeps) = bench.begin(user).await;
-    let (_, ends) = bench.begin(user).await;
-    bench
-        .set_password(user, password("first"), Some(kept.id))
-        .await;
-    bench.assert_ended(ends).await;
-    assert_eq!(bench.session(keeps.access).await, Some(kept));
-    let (_, keeps) = bench.refresh(keeps.refresh).await;
-
-    // A session of somebody else keeps nothing, and is kept itself.
-    let elsewhere = Some(others_session.id);
-    bench
-        .set_password(user, password("second"), elsewhere)
-        .await;
-    bench.assert_ended(keeps).await;
-    let (_, ends) = bench.begin(user).await;
-    bench.set_password(user, password("third"), None).await;
-    bench.assert_ended(ends).await;
+    let (_, first) = bench.begin(user).await;
+    let (second, seconds) = bench.set_password(user, password("first")).await;
+    bench.assert_ended(first).await;
+    assert_eq!(bench.session(seconds.access).await, Some(second));
+    let (_, seconds) = bench.refresh(seconds.refresh).await;
+    bench.set_password(user, password("second")).await;
+    bench.assert_ended(seconds).await;
     assert_eq!(bench.session(others.access).await, Some(others_session));
 }
 
-pub async fn setting_a_password_brings_no_session_back(bench: AccountsBench) {
-    let user = bench.user().await;
-    let (session, secrets) = bench.begin(user).await;
-    bench.end(session.id).await;
-    bench
-        .set_password(user, password("new"), Some(session.id))
-        .await;
+pub async fn a_password_is_not_set_by_a_session_that_has_ended(bench: AccountsBench) {
+    let (user, other) = (bench.user().await, bench.user().await);
+    let proof = first_password();
+    let (ended, secrets) = bench.begin(user).await;
+    bench.end(ended.id).await;
+    let (late, _) = bench.begin(user).await;
+    bench.age(REFRESH_LASTS).await;
+    let (kept, keeps) = bench.begin(user).await;
+    let (others, _) = bench.begin(other).await;
+    let never = SessionId::try_new(i64::MAX).expect("positive");
+    for keep in [ended.id, late.id, others.id, never] {
+        // With the right password and with a wrong one: who is nobody learns nothing.
+        for expected in [&proof, &password("wrong")] {
+            let (expected, new) = (expected.clone(), password("new"));
+            let refused = bench.try_set_password(user, expected, new, keep).await;
+            assert_matches!(refused, Err(SetPasswordError::SessionEnded(id)) if id == keep);
+        }
+    }
     bench.assert_ended(secrets).await;
+    assert_eq!(bench.proof(user).await, proof);
+    assert_eq!(bench.session(keeps.access).await, Some(kept));
+}
+
+pub async fn a_password_is_not_set_on_the_strength_of_one_that_was_changed_meanwhile(
+    bench: AccountsBench,
+) {
+    let user = bench.user().await;
+    let checked = bench.proof(user).await;
+    let (session, secrets) = bench.set_password(user, password("new")).await;
+    let (other, others) = bench.begin(user).await;
+    let token = bench.token(user, AN_HOUR).await;
+    for stale in [checked, password("ne"), password("NEW"), password("new ")] {
+        let refused = bench.try_set_password(user, stale, password("mallory"), session.id);
+        assert_matches!(refused.await, Err(SetPasswordError::PasswordChanged(id)) if id == user);
+    }
+    // Nothing was changed, and nothing has ended.
+    assert_eq!(bench.proof(user).await, password("new"));
+    assert_eq!(bench.session(secrets.access).await, Some(session));
+    assert_eq!(bench.session(others.access).await, Some(other));
+    let redeemed = bench.redeem(token, password("reset")).await;
+    assert_eq!(redeemed.expect("a new password"), user);
 }
 
 pub async fn setting_a_password_ends_the_tokens_of_its_user(bench: AccountsBench) {
     let (user, other) = (bench.user().await, bench.user().await);
-    let (session, _) = bench.begin(user).await;
     let others = bench.token(other, AN_HOUR).await;
-    for keep in [None, Some(session.id)] {
-        let token = bench.token(user, AN_HOUR).await;
-        bench.set_password(user, password("new"), keep).await;
-        let refused = bench.redeem(token, password("mallory")).await;
-        assert_matches!(refused, Err(RedeemError::Unknown));
-    }
-    let email = bench.account(user).await.user.email;
-    assert_eq!(bench.password_of(&email).await, Some(password("new")));
+    let token = bench.token(user, AN_HOUR).await;
+    bench.set_password(user, password("new")).await;
+    let refused = bench.redeem(token, password("mallory")).await;
+    assert_matches!(refused, Err(RedeemError::Unknown));
+    assert_eq!(bench.proof(user).await, password("new"));
     let redeemed = bench.redeem(others, password("other")).await;
     assert_eq!(redeemed.expect("a new password"), other);
 }

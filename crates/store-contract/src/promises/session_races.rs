@@ -1,11 +1,12 @@
 //! Sessions that begin, are refreshed and end at the same time.
 
-use domain::ports::RefreshError;
+use domain::ports::{BeginSessionError, RefreshError};
 
 use crate::AccountsBench;
+use crate::accounts_bench::REFRESH_LASTS;
 use crate::compare::assert_matches;
 use crate::parallel::parallel;
-use crate::values::password;
+use crate::values::{first_password, password};
 
 /// Rounds of a race: each one may come out otherwise.
 const ROUNDS: usize = 6;
@@ -74,7 +75,7 @@ pub async fn a_refresh_beside_the_end_of_its_session_brings_it_not_back(bench: A
                         assert_matches!(answer, Ok(_) | Err(RefreshError::Unknown));
                     }
                     (_, 0) => bench.end(session.id).await,
-                    (_, 1) => bench.set_password(user, password("new"), None).await,
+                    (_, 1) => drop(bench.set_password(user, password("new")).await),
                     (_, 2) => bench.erase(user).await,
                     _ => {
                         bench.suspend(user).await;
@@ -101,7 +102,7 @@ pub async fn a_session_that_begins_beside_a_suspension_ends_with_it(bench: Accou
                     bench.erase(user).await;
                 } else {
                     // Refused or begun: it is not good afterwards.
-                    let _ = bench.try_begin(user, secrets).await;
+                    let _ = bench.try_begin(user, first_password(), secrets).await;
                 }
                 secrets
             }
@@ -115,6 +116,35 @@ pub async fn a_session_that_begins_beside_a_suspension_ends_with_it(bench: Accou
             for secrets in begun {
                 bench.assert_ended(secrets).await;
             }
+        }
+    }
+}
+
+pub async fn no_session_begins_with_the_old_password_beside_a_change_of_it(bench: AccountsBench) {
+    for round in 0..ROUNDS * 2 {
+        let user = bench.user().await;
+        let (session, _) = bench.begin(user).await;
+        let token = bench.token(user, REFRESH_LASTS).await;
+        let begun = parallel(9, |number| {
+            let (bench, secrets) = (bench.clone(), bench.secrets());
+            async move {
+                let (old, new) = (first_password(), password("new"));
+                if number != 4 {
+                    let answer = bench.try_begin(user, old, secrets).await;
+                    assert_matches!(answer, Ok(_) | Err(BeginSessionError::PasswordChanged(_)));
+                } else if round % 2 == 0 {
+                    let set = bench.try_set_password(user, old, new, session.id).await;
+                    set.expect("a new password");
+                } else {
+                    bench.redeem(token, new).await.expect("a new password");
+                }
+                secrets
+            }
+        })
+        .await;
+        // Refused, or begun before the change and ended by it.
+        for secrets in begun {
+            bench.assert_ended(secrets).await;
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::AccountsBench;
 use crate::accounts_bench::{ACCESS_LASTS, REFRESH_LASTS};
 use crate::compare::assert_matches;
 use crate::parallel::patiently;
-use crate::values::{nobody, password};
+use crate::values::{first_password, new_user, nobody, password};
 
 /// What a test may take at most between two calls, and less than any lifetime.
 const A_WHILE: Duration = Duration::from_secs(300);
@@ -103,7 +103,8 @@ pub async fn each_session_lasts_as_long_as_its_own_secrets(bench: AccountsBench)
         refresh_lasts: A_WHILE * 2,
         ..bench.secrets()
     };
-    bench.try_begin(user, short).await.expect("a session");
+    let begun = bench.try_begin(user, first_password(), short).await;
+    begun.expect("a session");
     let (_, long) = bench.begin(user).await;
     bench.age(A_WHILE * 2).await;
     bench.assert_ended(short).await;
@@ -198,10 +199,8 @@ pub async fn a_used_secret_of_a_session_that_has_ended_was_used_twice(bench: Acc
         let (_, second) = bench.refresh(first.refresh).await;
         match way {
             0 => bench.end(session.id).await,
-            1 => bench.set_password(user, password("new"), None).await,
-            _ => {
-                bench.suspend(user).await;
-            }
+            1 => drop(bench.set_password(user, password("new")).await),
+            _ => drop(bench.suspend(user).await),
         }
         let reused = bench.try_refresh(first.refresh, bench.secrets()).await;
         assert_matches!(reused, Err(RefreshError::Reused(id)) if id == user);
@@ -211,9 +210,32 @@ pub async fn a_used_secret_of_a_session_that_has_ended_was_used_twice(bench: Acc
 
 pub async fn nobody_unknown_begins_a_session(bench: AccountsBench) {
     let refused = bench.secrets();
-    let answer = bench.try_begin(nobody(), refused).await;
+    let answer = bench.try_begin(nobody(), first_password(), refused).await;
     assert_matches!(answer, Err(BeginSessionError::UserNotFound(id)) if id == nobody());
     bench.assert_ended(refused).await;
+}
+
+pub async fn a_session_does_not_begin_with_a_password_that_was_changed_meanwhile(
+    bench: AccountsBench,
+) {
+    let user = bench.user().await;
+    let without = bench.register(new_user("bob@example.com", None)).await.id;
+    let checked = bench.proof(user).await;
+    bench.set_password(user, password("new")).await;
+    bench.suspend(without).await;
+    for (user, stale) in [
+        (user, checked.clone()),
+        (user, password("ne")),
+        (user, password("NEW")),
+        // Whoever does not know the password learns nothing of a suspension.
+        (without, checked),
+    ] {
+        let refused = bench.secrets();
+        let answer = bench.try_begin(user, stale, refused).await;
+        assert_matches!(answer, Err(BeginSessionError::PasswordChanged(id)) if id == user);
+        bench.assert_ended(refused).await;
+    }
+    bench.begin(user).await;
 }
 
 pub async fn of_more_than_a_hundred_sessions_the_one_refreshed_longest_ago_ends(

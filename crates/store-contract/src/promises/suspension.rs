@@ -1,11 +1,11 @@
 //! Suspended users: they can neither book nor log in, and lose nothing else.
 
 use domain::model::{BookingStatus, SessionSecrets};
-use domain::ports::{BeginSessionError, BookError};
+use domain::ports::{BeginSessionError, BookError, SetPasswordError};
 
 use crate::AccountsBench;
 use crate::compare::assert_matches;
-use crate::values::{no_event, password, past};
+use crate::values::{first_password, no_event, password, past};
 
 pub async fn a_suspension_has_a_time_that_stays(bench: AccountsBench) {
     let (user, other) = (bench.user().await, bench.user().await);
@@ -51,7 +51,7 @@ pub async fn a_suspended_user_begins_no_session(bench: AccountsBench) {
     let user = bench.user().await;
     bench.suspend(user).await;
     let refused = bench.secrets();
-    let answer = bench.try_begin(user, refused).await;
+    let answer = bench.try_begin(user, first_password(), refused).await;
     assert_matches!(answer, Err(BeginSessionError::UserSuspended(id)) if id == user);
     bench.reinstate(user).await;
     bench.assert_ended(refused).await;
@@ -123,15 +123,16 @@ pub async fn a_suspended_user_keeps_all_else(bench: AccountsBench) {
         bench.book(user, event, 2).await,
         bench.book(user, event, 1).await,
     );
-    bench.set_password(user, password("old"), None).await;
+    let (session, _) = bench.set_password(user, password("old")).await;
     let before = bench.account(user).await;
     let suspended = bench.suspend(user).await;
     assert_eq!(suspended.user, before.user);
     assert!(suspended.has_password);
     let email = &before.user.email;
     assert_eq!(bench.password_of(email).await, Some(password("old")));
-    bench.set_password(user, password("new"), None).await;
-    assert_eq!(bench.password_of(email).await, Some(password("new")));
+    let set = bench.try_set_password(user, password("old"), password("new"), session.id);
+    assert_matches!(set.await, Err(SetPasswordError::SessionEnded(id)) if id == session.id);
+    assert_eq!(bench.password_of(email).await, Some(password("old")));
     let renamed = bench.accounts().rename(user, None).await.expect("renamed");
     assert_eq!(renamed.suspended_at, suspended.suspended_at);
 

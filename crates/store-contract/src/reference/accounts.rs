@@ -10,7 +10,7 @@ use domain::model::{
     Account, AccountFilter, BookingId, BookingStatus, Credentials, Email, Listing, Page,
     PasswordHash, SecretDigest, SessionId, Timeline, UserId, UserName,
 };
-use domain::ports::{AccountError, AccountStore, RedeemError, StoreError};
+use domain::ports::{AccountError, AccountStore, RedeemError, SetPasswordError, StoreError};
 
 use super::memory::{MemoryStore, State, listing};
 use super::model::Model;
@@ -143,12 +143,23 @@ impl AccountStore for MemoryStore {
     async fn set_password(
         &self,
         user_id: UserId,
+        expected: PasswordHash,
         password: PasswordHash,
-        keep: Option<SessionId>,
-    ) -> Result<(), AccountError> {
+        keep: SessionId,
+    ) -> Result<(), SetPasswordError> {
         let mut state = self.state();
-        state.model.account(user_id)?;
-        state.set_password(user_id, password, keep);
+        let now = state.now();
+        if !state.model.users.contains_key(&user_id) {
+            return Err(SetPasswordError::UserNotFound(user_id));
+        }
+        // Sessions of suspended users have ended.
+        if !state.logins.goes_on(keep, user_id, now) {
+            return Err(SetPasswordError::SessionEnded(keep));
+        }
+        if state.model.standings.passwords.get(&user_id) != Some(&expected) {
+            return Err(SetPasswordError::PasswordChanged(user_id));
+        }
+        state.set_password(user_id, password, Some(keep));
         Ok(())
     }
 
@@ -201,6 +212,7 @@ impl AccountStore for MemoryStore {
         let mut state = self.state();
         state.model.account(user_id)?;
         state.model.users.remove(&user_id);
+        state.model.forget_keys_of(user_id);
         let standings = &mut state.model.standings;
         standings.passwords.remove(&user_id);
         standings.suspended.remove(&user_id);

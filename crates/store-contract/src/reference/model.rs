@@ -192,6 +192,10 @@ impl Model {
         marked
     }
 
+    pub(crate) fn forget_keys_of(&mut self, user_id: UserId) {
+        self.keys.retain(|(owner, _), _| *owner != user_id);
+    }
+
     pub(crate) fn forget_keys(&mut self, before: DateTime<Utc>, keys_max: usize) -> usize {
         let old = self.keys.iter().filter(|(_, (.., at))| *at < before);
         let old: Vec<_> = old.take(keys_max).map(|(key, _)| key.clone()).collect();

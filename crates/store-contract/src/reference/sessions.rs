@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::model::{SecretDigest, Session, SessionId, SessionSecrets, UserId};
+use domain::model::{PasswordHash, SecretDigest, Session, SessionId, SessionSecrets, UserId};
 use domain::ports::{BeginSessionError, RefreshError, SessionStore, StoreError};
 
 use super::memory::MemoryStore;
@@ -83,6 +83,17 @@ impl Logins {
         for exchanged in self.exchanged.values_mut() {
             exchanged.good_until -= by;
         }
+    }
+
+    /// Whether it is a session of that user that has not ended.
+    pub(super) fn goes_on(
+        &self,
+        session_id: SessionId,
+        user_id: UserId,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let login = self.logins.get(&session_id);
+        login.is_some_and(|login| login.session.user_id == user_id && !login.is_over(now))
     }
 
     fn end(&mut self, session_id: SessionId) {
@@ -168,11 +179,15 @@ impl SessionStore for MemoryStore {
     async fn begin(
         &self,
         user_id: UserId,
+        proof: PasswordHash,
         secrets: SessionSecrets,
     ) -> Result<Session, BeginSessionError> {
         let mut state = self.state();
         if !state.model.users.contains_key(&user_id) {
             return Err(BeginSessionError::UserNotFound(user_id));
+        }
+        if state.model.standings.passwords.get(&user_id) != Some(&proof) {
+            return Err(BeginSessionError::PasswordChanged(user_id));
         }
         if state.model.standings.suspended.contains_key(&user_id) {
             return Err(BeginSessionError::UserSuspended(user_id));

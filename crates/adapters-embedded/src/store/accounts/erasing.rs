@@ -28,6 +28,12 @@ prepared!(
 );
 
 prepared!(
+    /// They are whatever the user's client wrote. Walks the primary key.
+    DropKeys { user_id: i64 as BigInt } -> (BigInt,),
+    "DELETE FROM idempotency_keys WHERE user_id = ?"
+);
+
+prepared!(
     /// Has the bookings of an erased user looked for.
     QueueErasure { user_id: i64 as BigInt } -> (BigInt,),
     "INSERT INTO erasures_pending (user_id) VALUES (?)"
@@ -71,6 +77,8 @@ pub(super) fn erase(
     drop_password_token(connection, user_id)?;
     let user_id = user_id.get();
     let dropped = DropSessions { user_id }.execute(connection);
+    dropped.map_err(before_commit)?;
+    let dropped = DropKeys { user_id }.execute(connection);
     dropped.map_err(before_commit)?;
     let queued = QueueErasure { user_id }.execute(connection);
     queued.map_err(before_commit)?;

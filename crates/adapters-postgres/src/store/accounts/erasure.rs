@@ -27,6 +27,14 @@ prepared!(
 );
 
 prepared!(
+    /// They are whatever the user's client wrote. Walks the primary key. Bookings
+    /// bind keys under a lock of the user's row, so none is being bound now; one
+    /// that waits for this to end binds its key, is refused and lets go of it.
+    DropKeys { user_id: i64 as BigInt } -> (BigInt,),
+    "DELETE FROM idempotency_keys WHERE user_id = ?"
+);
+
+prepared!(
     /// Until [`BookingsOfErased`] finds nothing more.
     AwaitCancellations { user_id: i64 as BigInt } -> (BigInt,),
     "INSERT INTO erasures_pending (user_id) VALUES (?)"
@@ -69,6 +77,7 @@ async fn erase_locked(connection: &mut AsyncPgConnection, user_id: i64) -> Query
     let keep = None;
     EndSessions { user_id, keep }.execute(connection).await?;
     EndTokens { user_id }.execute(connection).await?;
+    DropKeys { user_id }.execute(connection).await?;
     Ok(())
 }
 

@@ -4,22 +4,29 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Double, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Binary, Bool, Double, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::model::{PasswordHash, SecretDigest, SessionId, UserId};
-use domain::ports::{AccountError, RedeemError};
+use domain::ports::{AccountError, RedeemError, SetPasswordError};
 use futures::FutureExt;
 
 use crate::Database;
 use crate::error::{before_commit, stored};
 use crate::prepared::prepared;
 
-use super::super::sessions::EndSessions;
+use super::super::sessions::{EndSessions, LockUser};
 
 prepared!(
-    /// Locks the user's row as it writes it.
+    /// Of a user who is locked and not erased.
     SetPassword { password_hash: String as Text, user_id: i64 as BigInt } -> (BigInt,),
-    "UPDATE users SET password_hash = ? WHERE id = ? AND erased_at IS NULL"
+    "UPDATE users SET password_hash = ? WHERE id = ?"
+);
+
+prepared!(
+    /// By primary key; finds a session of that user that has not ended.
+    FindOwnSession { session_id: i64 as BigInt, user_id: i64 as BigInt } -> (Bool,),
+    "SELECT true FROM sessions
+     WHERE id = ? AND user_id = ? AND refresh_until > clock_timestamp()"
 );
 
 prepared!(
@@ -61,40 +68,72 @@ prepared!(
     "DELETE FROM password_tokens WHERE digest = ? AND good_until > clock_timestamp()"
 );
 
-/// Sets a password and ends what it does not keep; says whether there is such a user.
+/// Sets a password and ends what it does not keep, under the lock of the user's row.
 async fn set_and_end(
     connection: &mut AsyncPgConnection,
     user_id: i64,
     password: &PasswordHash,
-    keep: Option<SessionId>,
-) -> QueryResult<bool> {
+    keep: Option<i64>,
+) -> QueryResult<()> {
     let set = SetPassword {
         password_hash: password.as_phc().to_owned(),
         user_id,
     };
-    if set.execute(connection).await? == 0 {
-        return Ok(false);
-    }
-    let keep = keep.map(SessionId::get);
+    set.execute(connection).await?;
     EndSessions { user_id, keep }.execute(connection).await?;
     EndTokens { user_id }.execute(connection).await?;
-    Ok(true)
+    Ok(())
+}
+
+/// Locks the user and makes sure that nothing has changed since the password was
+/// checked. The session is not locked: if it ends now, it does so afterwards.
+async fn verify(
+    connection: &mut AsyncPgConnection,
+    user_id: UserId,
+    expected: &PasswordHash,
+    session_id: SessionId,
+) -> Result<(), SetPasswordError> {
+    let lock = LockUser {
+        proof: expected.as_phc().to_owned(),
+        user_id: user_id.get(),
+    };
+    let locked: Option<(bool, bool)> = lock
+        .get_result(connection)
+        .await
+        .optional()
+        .map_err(before_commit)?;
+    let (is_expected, is_suspended) = locked.ok_or(SetPasswordError::UserNotFound(user_id))?;
+    let own = FindOwnSession {
+        session_id: session_id.get(),
+        user_id: user_id.get(),
+    };
+    let own: Option<(bool,)> = own
+        .get_result(connection)
+        .await
+        .optional()
+        .map_err(before_commit)?;
+    if own.is_none() || is_suspended {
+        return Err(SetPasswordError::SessionEnded(session_id));
+    }
+    if !is_expected {
+        return Err(SetPasswordError::PasswordChanged(user_id));
+    }
+    Ok(())
 }
 
 pub(super) async fn set(
     database: &Database,
     user_id: UserId,
+    expected: PasswordHash,
     password: PasswordHash,
-    keep: Option<SessionId>,
-) -> Result<(), AccountError> {
+    keep: SessionId,
+) -> Result<(), SetPasswordError> {
     database
         .transaction(move |connection| {
             async move {
-                set_and_end(connection, user_id.get(), &password, keep)
-                    .await
-                    .map_err(before_commit)?
-                    .then_some(())
-                    .ok_or(AccountError::UserNotFound(user_id))
+                verify(connection, user_id, &expected, keep).await?;
+                let set = set_and_end(connection, user_id.get(), &password, Some(keep.get()));
+                Ok(set.await.map_err(before_commit)?)
             }
             .boxed()
         })
@@ -157,6 +196,6 @@ async fn redeem(
     if (UseToken { digest }).execute(connection).await? == 0 {
         return Ok(None);
     }
-    let is_set = set_and_end(connection, user_id, password, None).await?;
-    Ok(is_set.then_some(user_id))
+    set_and_end(connection, user_id, password, None).await?;
+    Ok(Some(user_id))
 }

@@ -88,16 +88,16 @@ pub(crate) async fn change_me(
             let accounts = &services.stores.accounts;
             if let Some((passwords, new, current)) = password {
                 let known = accounts.credentials_of(user_id).await?;
-                if !passwords.check(current, known.password).await? {
-                    return Err(wrong_password());
-                }
+                let is_right = passwords.check(current, known.password.clone()).await?;
+                let proof = known.password.filter(|_| is_right);
+                let proof = proof.ok_or_else(wrong_password)?;
                 let hash = passwords.hash(new).await?;
                 accounts
-                    .set_password(user_id, hash, Some(session_id))
+                    .set_password(user_id, proof, hash, session_id)
                     .await?;
             }
             match name {
-                Some(name) => Ok(accounts.rename(user_id, Some(name)).await?),
+                Some(name) => Ok::<_, Problem>(accounts.rename(user_id, Some(name)).await?),
                 None => Ok(accounts.find(user_id).await?),
             }
         })

@@ -60,8 +60,11 @@ pub(crate) async fn login(
             let known = services.stores.accounts.credentials(&email).await?;
             let hash = known.as_ref().and_then(|known| known.password.clone());
             let is_right = passwords.check(password, hash).await?;
-            let known = known.filter(|_| is_right).ok_or_else(login_failed)?;
-            let begun = services.stores.sessions.begin(known.user_id, secrets);
+            let (user_id, proof) = known
+                .filter(|_| is_right)
+                .and_then(|known| Some((known.user_id, known.password?)))
+                .ok_or_else(login_failed)?;
+            let begun = services.stores.sessions.begin(user_id, proof, secrets);
             Ok::<_, Problem>(begun.await?)
         })
         .await??;

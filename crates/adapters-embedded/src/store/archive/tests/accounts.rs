@@ -24,7 +24,7 @@ pub(super) fn api_key(id: i64, secret: u8) -> Record {
             scopes: Scopes::try_new(scopes.to_vec()).expect("one at least"),
             created_at: at(id),
             rotated_at: (id % 2 > 0).then(|| at(id + 1)),
-            last_used_at: (id % 3 > 0).then(|| at(id + 2)),
+            last_used_at: (id % 5 > 0).then(|| at(id + 2)),
             revoked_at: (id % 4 > 2).then(|| at(id + 3)),
         },
         secret: SecretDigest::from_bytes([secret; 32]),
@@ -33,15 +33,16 @@ pub(super) fn api_key(id: i64, secret: u8) -> Record {
 
 /// Times that fall while ids rise: they come in the order of their ids.
 pub(super) fn audit(id: i64) -> Record {
-    let positive = |id| UserId::try_new(id).expect("positive");
     Record::Audit(AuditRecord {
         id: AuditId::try_new(id).expect("positive"),
         at: at(1_000_000 - id),
         entry: AuditEntry {
-            actor: match id % 4 {
+            actor: match id / 2 % 5 {
                 0 => Actor::Admin,
                 1 => Actor::Anonymous,
-                _ => Actor::User(positive(id)),
+                2 => Actor::System,
+                3 => Actor::Service(ApiKeyId::try_new(id).expect("positive")),
+                _ => Actor::User(user_id(id)),
             },
             action: "cancel_booking".to_owned(),
             object: (id % 3 > 0).then(|| AuditObject {
