@@ -282,10 +282,13 @@ pub(crate) async fn log_in(side: &Side) -> Result<PathBuf, String> {
         let refresh = hex(&Sha256::digest(bytes));
         rows.push(match side.place.kind {
             Kind::Scaled => {
-                format!("({user_id}, '\\x{access}', 'infinity', '\\x{refresh}', 'infinity', now())")
+                format!(
+                    "({user_id}, '\\x{access}', '2096-01-01', '\\x{refresh}', '2096-01-01', now())"
+                )
             }
             Kind::Embedded => {
-                let end = i64::MAX;
+                // Microseconds, in the year 2096.
+                let end = 4_000_000_000_000_000_i64;
                 format!("({user_id}, x'{access}', {end}, x'{refresh}', {end}, 0, 0)")
             }
         });
