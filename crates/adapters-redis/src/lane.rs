@@ -3,17 +3,16 @@
 //! are kept until Redis has heard them.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use group_commit::{Batch, GroupCommit, Limits, NotDone, NotRun, Pending, Slot};
+use group_commit::{Batch, GroupCommit, NotDone, Pending, Slot};
 use tokio::runtime::Handle;
 
 use crate::blocks::Trim;
 use crate::breaker::Pass;
 use crate::commands::{COMMANDS_MAX, GateCommand, Outcome, Plan};
-use crate::link::{Link, LinkError};
+use crate::link::{Link, LinkError, one_at_a_time};
 use crate::scripts::Scripts;
 use crate::settings::GateSettings;
 
@@ -75,7 +74,7 @@ impl Lane {
                 });
         };
         Self {
-            queue: GroupCommit::new(limits(), start),
+            queue: GroupCommit::new(one_at_a_time(COMMANDS_MAX, WAITING_MAX), start),
             link,
             runtime,
             response_timeout: settings.response_timeout,
@@ -162,24 +161,7 @@ impl Lane {
     }
 
     fn why(&self, not_done: NotDone) -> LinkError {
-        match not_done {
-            NotDone::NotRun(NotRun::Expired) => LinkError::Crowded(self.response_timeout),
-            NotDone::NotRun(NotRun::Full | NotRun::Closed) => LinkError::Full,
-            NotDone::Lost => LinkError::Lost,
-        }
-    }
-}
-
-fn limits() -> Limits {
-    let [commands, waiting] =
-        [COMMANDS_MAX, WAITING_MAX].map(|n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN));
-    Limits {
-        commands_per_batch_max: commands,
-        keys_per_batch_max: NonZeroUsize::MIN,
-        batches_max: NonZeroUsize::MIN,
-        batches_alone_max: NonZeroUsize::MIN,
-        waiting_per_key_max: waiting,
-        waiting_max: waiting,
+        LinkError::not_done(not_done, self.response_timeout)
     }
 }
 

@@ -3,12 +3,14 @@
 
 use std::error::Error;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, AsyncConnectionConfig, RedisError, RedisResult};
 use deadpool_redis::{Connection, Manager, Pool, PoolError};
+use group_commit::{Limits, NotDone, NotRun};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -43,6 +45,15 @@ pub(crate) enum LinkError {
 }
 
 impl LinkError {
+    /// For a command that was put into a queue and had no answer there.
+    pub(crate) fn not_done(not_done: NotDone, deadline: Duration) -> Self {
+        match not_done {
+            NotDone::NotRun(NotRun::Expired) => Self::Crowded(deadline),
+            NotDone::NotRun(NotRun::Full | NotRun::Closed) => Self::Full,
+            NotDone::Lost => Self::Lost,
+        }
+    }
+
     /// Whether Redis is lost: out of reach, or silent. A Redis that answers a
     /// command with an error is there, and may answer the next one better.
     fn is_loss(&self) -> bool {
@@ -51,6 +62,20 @@ impl LinkError {
             Self::Silent(_) | Self::Connect(_) => true,
             Self::Command(error) => error.is_io_error() || error.is_unrecoverable_error(),
         }
+    }
+}
+
+/// A queue whose batches go to Redis one after the other, so many commands in each.
+pub(crate) fn one_at_a_time(commands_max: usize, waiting_max: usize) -> Limits {
+    let [commands, waiting] =
+        [commands_max, waiting_max].map(|n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN));
+    Limits {
+        commands_per_batch_max: commands,
+        keys_per_batch_max: NonZeroUsize::MIN,
+        batches_max: NonZeroUsize::MIN,
+        batches_alone_max: NonZeroUsize::MIN,
+        waiting_per_key_max: waiting,
+        waiting_max: waiting,
     }
 }
 

@@ -2,19 +2,18 @@
 //! together in the next one. When Redis is gone around nobody waits.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use domain::model::RateDecision;
-use group_commit::{Batch, GroupCommit, Limits, NotDone, NotRun, Reply, Slot};
+use group_commit::{Batch, GroupCommit, NotDone, Reply, Slot};
 use tokio::runtime::Handle;
 
 use super::local::Local;
 use super::lock;
 use super::question::{Plan, Take};
 use crate::breaker::Pass;
-use crate::link::{Link, LinkError};
+use crate::link::{Link, LinkError, one_at_a_time};
 use crate::scripts::Script;
 
 /// Takes of one batch: Redis is done with them in a millisecond.
@@ -69,7 +68,7 @@ impl RateLane {
             });
         };
         Self {
-            queue: GroupCommit::new(limits(), start),
+            queue: GroupCommit::new(one_at_a_time(TAKES_MAX, WAITING_MAX), start),
             runner,
             response_timeout,
         }
@@ -99,24 +98,7 @@ impl RateLane {
     }
 
     fn why(&self, not_done: NotDone) -> LinkError {
-        match not_done {
-            NotDone::NotRun(NotRun::Expired) => LinkError::Crowded(self.response_timeout),
-            NotDone::NotRun(NotRun::Full | NotRun::Closed) => LinkError::Full,
-            NotDone::Lost => LinkError::Lost,
-        }
-    }
-}
-
-fn limits() -> Limits {
-    let [takes, waiting] =
-        [TAKES_MAX, WAITING_MAX].map(|n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN));
-    Limits {
-        commands_per_batch_max: takes,
-        keys_per_batch_max: NonZeroUsize::MIN,
-        batches_max: NonZeroUsize::MIN,
-        batches_alone_max: NonZeroUsize::MIN,
-        waiting_per_key_max: waiting,
-        waiting_max: waiting,
+        LinkError::not_done(not_done, self.response_timeout)
     }
 }
 
