@@ -5,6 +5,7 @@ mod admin_keys;
 pub(crate) mod credentials;
 mod identify;
 mod passwords;
+mod remembered;
 mod secret;
 
 pub(crate) use credentials::Credential;

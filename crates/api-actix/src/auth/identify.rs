@@ -1,15 +1,14 @@
 //! From what a request shows to who is calling.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use domain::model::{ApiKey, ApiKeyId, Principal, SecretDigest, Session};
+use domain::model::{ApiKey, ApiKeyId, Principal, Session};
 use domain::ports::StoreError;
 use moka::sync::Cache;
 
 use super::Credential;
 use super::admin_keys::AdminKeys;
+use super::remembered::Remembered;
 use crate::wiring::Stores;
 
 /// How long a session or key that was good is taken to be good: so long a
@@ -43,22 +42,21 @@ pub(crate) enum NotIdentified {
 #[derive(Clone)]
 pub(crate) struct Identities {
     admin_keys: AdminKeys,
-    sessions: Cache<SecretDigest, Session>,
-    api_keys: Cache<SecretDigest, ApiKey>,
+    sessions: Remembered<Session>,
+    api_keys: Remembered<ApiKey>,
     used: Cache<ApiKeyId, ()>,
-    /// Goes up whenever something was ended here: what the store said before is
-    /// not remembered after.
-    ended: Arc<AtomicU64>,
 }
 
 impl Identities {
     pub(crate) fn new<'k>(admin_keys: impl IntoIterator<Item = &'k str>) -> Self {
         Self {
             admin_keys: AdminKeys::new(admin_keys),
-            sessions: remembering(GOOD_FOR),
-            api_keys: remembering(GOOD_FOR),
-            used: remembering(USE_RECORDED_EVERY),
-            ended: Arc::default(),
+            sessions: Remembered::new(REMEMBERED_MAX, GOOD_FOR),
+            api_keys: Remembered::new(REMEMBERED_MAX, GOOD_FOR),
+            used: Cache::builder()
+                .max_capacity(REMEMBERED_MAX)
+                .time_to_live(USE_RECORDED_EVERY)
+                .build(),
         }
     }
 
@@ -76,7 +74,10 @@ impl Identities {
             Credential::AdminKey(_) => Err(NotIdentified::AdminKey),
             Credential::AccessToken(token) => {
                 let digest = token.ok_or(NotIdentified::AccessToken)?.digest();
-                let session = self.session(stores, digest).await?;
+                let session = self
+                    .sessions
+                    .find(digest, stores.sessions.find(digest))
+                    .await?;
                 let session = session.ok_or(NotIdentified::AccessToken)?;
                 Ok(Principal::User {
                     user_id: session.user_id,
@@ -85,7 +86,10 @@ impl Identities {
             }
             Credential::ApiKey(key) => {
                 let digest = key.ok_or(NotIdentified::ApiKey)?.digest();
-                let key = self.api_key(stores, digest).await?;
+                let key = self
+                    .api_keys
+                    .find(digest, stores.api_keys.find(digest))
+                    .await?;
                 let key = key.ok_or(NotIdentified::ApiKey)?;
                 self.record_use(stores, key.id).await;
                 Ok(Principal::Service {
@@ -99,53 +103,12 @@ impl Identities {
     /// Asks the store about a session anew when it is shown again: it was
     /// ended here.
     pub(crate) fn forget_sessions(&self) {
-        self.ended.fetch_add(1, Ordering::SeqCst);
-        self.sessions.invalidate_all();
+        self.sessions.forget();
     }
 
     /// As [`forget_sessions`](Self::forget_sessions), for keys.
     pub(crate) fn forget_api_keys(&self) {
-        self.ended.fetch_add(1, Ordering::SeqCst);
-        self.api_keys.invalidate_all();
-    }
-
-    /// What is not good is not remembered: guesses would fill the memory.
-    async fn session(
-        &self,
-        stores: &Stores,
-        access: SecretDigest,
-    ) -> Result<Option<Session>, StoreError> {
-        if let Some(session) = self.sessions.get(&access) {
-            return Ok(Some(session));
-        }
-        let before = self.ended.load(Ordering::SeqCst);
-        let found = stores.sessions.find(access).await?;
-        if let Some(session) = found {
-            self.sessions.insert(access, session);
-            if self.ended.load(Ordering::SeqCst) != before {
-                self.sessions.invalidate(&access);
-            }
-        }
-        Ok(found)
-    }
-
-    async fn api_key(
-        &self,
-        stores: &Stores,
-        secret: SecretDigest,
-    ) -> Result<Option<ApiKey>, StoreError> {
-        if let Some(key) = self.api_keys.get(&secret) {
-            return Ok(Some(key));
-        }
-        let before = self.ended.load(Ordering::SeqCst);
-        let found = stores.api_keys.find(secret).await?;
-        if let Some(key) = &found {
-            self.api_keys.insert(secret, key.clone());
-            if self.ended.load(Ordering::SeqCst) != before {
-                self.api_keys.invalidate(&secret);
-            }
-        }
-        Ok(found)
+        self.api_keys.forget();
     }
 
     /// That it was used is good to know, and no reason to refuse anything.
@@ -158,15 +121,4 @@ impl Identities {
             tracing::debug!(%error, %key_id, "the use of a key was not recorded");
         }
     }
-}
-
-fn remembering<K, V>(time: Duration) -> Cache<K, V>
-where
-    K: std::hash::Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    Cache::builder()
-        .max_capacity(REMEMBERED_MAX)
-        .time_to_live(time)
-        .build()
 }
