@@ -97,6 +97,18 @@ impl TestDatabase {
         }
     }
 
+    /// A connection that keeps the row of an event locked, on PostgreSQL, until it
+    /// says COMMIT or ROLLBACK.
+    pub async fn hold_event(&self, event_id: i64) -> Sql {
+        let holder = self.sql().await;
+        holder
+            .run(&format!(
+                "BEGIN; SELECT FROM events WHERE id = {event_id} FOR UPDATE"
+            ))
+            .await;
+        holder
+    }
+
     /// How many sessions wait for a lock in this database on PostgreSQL right
     /// now.
     pub async fn sessions_waiting(&self) -> i64 {

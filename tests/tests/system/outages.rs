@@ -69,12 +69,7 @@ async fn a_database_that_takes_too_long_is_not_waited_for_without_end() {
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(50).await;
-    let holder = service.database.sql().await;
-    holder
-        .run(&format!(
-            "BEGIN; SELECT FROM events WHERE id = {event_id} FOR UPDATE"
-        ))
-        .await;
+    let holder = service.database.hold_event(event_id).await;
 
     // More than there are connections, so that some wait for one.
     let answers =
@@ -110,12 +105,7 @@ async fn an_answer_that_takes_too_long_is_given_up_and_the_booking_is_not() {
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(50).await;
-    let holder = service.database.sql().await;
-    holder
-        .run(&format!(
-            "BEGIN; SELECT FROM events WHERE id = {event_id} FOR UPDATE"
-        ))
-        .await;
+    let holder = service.database.hold_event(event_id).await;
 
     let answer = client.book(user_id, event_id, 3).await;
     answer.problem(503, "timed_out");

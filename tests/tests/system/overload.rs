@@ -21,12 +21,7 @@ async fn past_the_limit_the_answer_is_503_at_once_and_what_was_let_in_is_served(
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(50).await;
-    let holder = service.database.sql().await;
-    holder
-        .run(&format!(
-            "BEGIN; SELECT FROM events WHERE id = {event_id} FOR UPDATE"
-        ))
-        .await;
+    let holder = service.database.hold_event(event_id).await;
     let let_in = join_all((0..4).map(|_| client.book(user_id, event_id, 1).into_future()));
     let let_in = tokio::spawn(let_in);
     eventually("the row is waited for", async || {
@@ -74,12 +69,7 @@ async fn a_full_queue_of_one_event_refuses_that_event_alone() {
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let (popular, other) = (client.publish(50).await, client.publish(50).await);
-    let holder = service.database.sql().await;
-    holder
-        .run(&format!(
-            "BEGIN; SELECT FROM events WHERE id = {popular} FOR UPDATE"
-        ))
-        .await;
+    let holder = service.database.hold_event(popular).await;
     let first = tokio::spawn(client.book(user_id, popular, 1).into_future());
     eventually("the row is waited for", async || {
         service.database.sessions_waiting().await > 0

@@ -120,12 +120,7 @@ async fn buyers_who_hang_up_in_mid_request_leave_nothing_half_done() {
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(100).await;
     // All transactions are held up at the event's row until everybody is gone.
-    let holder = service.database.sql().await;
-    holder
-        .run(&format!(
-            "BEGIN; SELECT FROM events WHERE id = {event_id} FOR UPDATE"
-        ))
-        .await;
+    let holder = service.database.hold_event(event_id).await;
     let mut connections = Vec::new();
     for _ in 0..20 {
         connections.push(book_and_hang_up(&service, user_id, event_id).await);
@@ -275,12 +270,7 @@ async fn cancellations_that_waited_in_line_together_return_the_seats_once() {
         .await;
     let other = other.client();
     // Both transactions are under way before the first can read the booking.
-    let holder = service.database.sql().await;
-    holder
-        .run(&format!(
-            "BEGIN; SELECT FROM events WHERE id = {event_id} FOR UPDATE"
-        ))
-        .await;
+    let holder = service.database.hold_event(event_id).await;
     let cancellations = futures::future::join_all((0..8).map(|n| {
         let client = if n % 2 == 0 { client } else { &other };
         client.cancel(booking_id).into_future()
