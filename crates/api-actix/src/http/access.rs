@@ -6,7 +6,7 @@ mod caller;
 mod calls;
 mod guard;
 
-pub(crate) use audit::{Auditor, RecordedActor};
+pub(crate) use audit::{Auditor, RecordedActor, name_object};
 pub(crate) use caller::Caller;
 pub(crate) use calls::*;
 pub(crate) use guard::guard;

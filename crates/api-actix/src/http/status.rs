@@ -241,6 +241,13 @@ impl From<PasswordTrouble> for Problem {
     }
 }
 
+/// The system gave no randomness for a secret.
+impl From<getrandom::Error> for Problem {
+    fn from(error: getrandom::Error) -> Self {
+        Self::internal(Box::new(error))
+    }
+}
+
 /// The address is unknown or the password is wrong; nobody learns which.
 pub(crate) fn login_failed() -> Problem {
     not_proven(

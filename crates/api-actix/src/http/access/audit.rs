@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -21,6 +22,14 @@ const REFUSALS_PER_SECOND: u64 = 50;
 /// could not tell.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordedActor(pub(crate) Actor);
+
+/// Says which thing a call has made, so that its record names it.
+pub(crate) fn name_object(response: &mut HttpResponse, kind: &str, id: i64) {
+    response.extensions_mut().insert(AuditObject {
+        kind: kind.to_owned(),
+        id,
+    });
+}
 
 /// Counts refusals, so that they can be bounded.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ impl Caller {
         }
     }
 
-    /// Whether everything they may do they may do for anybody.
+    /// Whether it is a user, who acts for themselves and nobody else.
     pub(crate) fn is_a_user(&self) -> bool {
         self.user_id().is_some()
     }

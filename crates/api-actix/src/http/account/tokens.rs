@@ -47,10 +47,8 @@ impl Tokens {
     /// # Errors
     /// The system has no randomness.
     pub(super) fn generate(app: &App) -> Result<Self, Problem> {
-        let generate =
-            |kind| Secret::generate(kind).map_err(|error| Problem::internal(Box::new(error)));
-        let access = generate(SecretKind::Access)?;
-        let refresh = generate(SecretKind::Refresh)?;
+        let access = Secret::generate(SecretKind::Access)?;
+        let refresh = Secret::generate(SecretKind::Refresh)?;
         let secrets = SessionSecrets {
             access: access.digest(),
             access_lasts: app.auth.access_lasts,

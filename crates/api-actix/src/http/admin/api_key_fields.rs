@@ -4,11 +4,12 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use chrono::{DateTime, Utc};
-use domain::model::{ApiKey, AuditObject, Scope};
+use domain::model::{ApiKey, Scope};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::Secret;
+use crate::http::access::name_object;
 
 /// A key, without its secret.
 #[derive(Serialize, ToSchema)]
@@ -69,9 +70,6 @@ pub(super) fn show(status: StatusCode, key: &ApiKey, secret: Secret) -> HttpResp
             api_key: key.into(),
             key: secret.reveal(),
         });
-    response.extensions_mut().insert(AuditObject {
-        kind: "api_key".to_owned(),
-        id: key.id.get(),
-    });
+    name_object(&mut response, "api_key", key.id.get());
     response
 }

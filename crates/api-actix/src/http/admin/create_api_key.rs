@@ -57,8 +57,7 @@ pub(crate) async fn create_api_key(
     body: Json<CreateApiKeyRequest>,
 ) -> Result<HttpResponse, Problem> {
     let (name, scopes) = body.0.parse()?;
-    let secret =
-        Secret::generate(SecretKind::ApiKey).map_err(|error| Problem::internal(Box::new(error)))?;
+    let secret = Secret::generate(SecretKind::ApiKey)?;
     let key = NewApiKey {
         name,
         scopes,

@@ -48,8 +48,7 @@ pub(crate) async fn issue_password_token(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let user_id = path_id(&request, "user_id")?;
-    let token = Secret::generate(SecretKind::PasswordToken)
-        .map_err(|error| Problem::internal(Box::new(error)))?;
+    let token = Secret::generate(SecretKind::PasswordToken)?;
     let may_replace = caller.principal.has(Scope::AdminUsers);
     let (digest, lasts) = (token.digest(), app.auth.password_token_lasts);
     let expires_at = app

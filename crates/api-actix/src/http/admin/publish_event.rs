@@ -2,12 +2,13 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
-use domain::model::{AuditObject, Capacity, EventName, PublishEvent, Venue};
+use domain::model::{Capacity, EventName, PublishEvent, Venue};
 use domain::usecases;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::http::access::name_object;
 use crate::http::extract::Json;
 use crate::http::problem::{Fields, Problem};
 use crate::http::public::view_event::EventResponse;
@@ -74,9 +75,6 @@ pub(crate) async fn publish_event(
     let mut response = HttpResponse::Created()
         .insert_header((LOCATION, format!("/events/{}", event.id())))
         .json(EventResponse::from(&event));
-    response.extensions_mut().insert(AuditObject {
-        kind: "event".to_owned(),
-        id: event.id().get(),
-    });
+    name_object(&mut response, "event", event.id().get());
     Ok(response)
 }

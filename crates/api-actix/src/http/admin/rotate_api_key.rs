@@ -27,8 +27,7 @@ pub(crate) async fn rotate_api_key(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let key_id = path_id(&request, "api_key_id")?;
-    let secret =
-        Secret::generate(SecretKind::ApiKey).map_err(|error| Problem::internal(Box::new(error)))?;
+    let secret = Secret::generate(SecretKind::ApiKey)?;
     let digest = secret.digest();
     let key = app
         .run(|services| async move { services.stores.api_keys.rotate(key_id, digest).await })

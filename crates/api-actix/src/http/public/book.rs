@@ -3,8 +3,8 @@
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use domain::model::{
-    AuditObject, BookSeats, Booked, BookingStatus, EventId, IdempotencyKey, Invalid, ReservationId,
-    Scope, SeatCount, UserId,
+    BookSeats, Booked, BookingStatus, EventId, IdempotencyKey, Invalid, ReservationId, Scope,
+    SeatCount, UserId,
 };
 use domain::ports::BookError;
 use domain::usecases;
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::http::access::Caller;
+use crate::http::access::{Caller, name_object};
 use crate::http::extract::{IdempotencyHeader, Json};
 use crate::http::problem::{Fields, Problem, ProblemBody};
 
@@ -160,9 +160,6 @@ pub(crate) async fn book(
         response.insert_header(("Idempotency-Replayed", "true"));
     }
     let mut response = response.json(BookResponse::from(&booked));
-    response.extensions_mut().insert(AuditObject {
-        kind: "booking".to_owned(),
-        id: booked.booking_id.get(),
-    });
+    name_object(&mut response, "booking", booked.booking_id.get());
     Ok(response)
 }

@@ -2,11 +2,12 @@
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
-use domain::model::{AuditObject, Email, NewUser, Password, User, UserName};
+use domain::model::{Email, NewUser, Password, User, UserName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::http::access::name_object;
 use crate::http::extract::Json;
 use crate::http::problem::{Fields, Problem, ProblemBody};
 
@@ -95,11 +96,8 @@ pub(crate) async fn register_user(
             Ok::<_, Problem>(services.stores.users.register(user).await?)
         })
         .await??;
-    let object = AuditObject {
-        kind: "user".to_owned(),
-        id: user.id.get(),
-    };
+    let user_id = user.id;
     let mut response = HttpResponse::Created().json(UserResponse::from(user));
-    response.extensions_mut().insert(object);
+    name_object(&mut response, "user", user_id.get());
     Ok(response)
 }
