@@ -137,6 +137,25 @@ async fn refusals_at_the_door_are_recorded() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_used_twice_is_recorded_under_its_owner() {
+    let service = Service::start().await;
+    let client = &service.client;
+    let alice = client.signed_up("alice@example.com").await;
+    let refresh = |token: &str| client.post("/auth/refresh", &json!({ "refresh_token": token }));
+    refresh(&alice.refresh_token).await.expect(200);
+    refresh(&alice.refresh_token).await.expect(401);
+    refresh("utsavam_rt_guessed").await.expect(401);
+    let entries = client.entries("/admin/audit?action=refresh").await;
+    let refusal = |actor: &str| {
+        let mut entry = done(actor, "refresh", Value::Null);
+        entry.3 = json!("invalid_refresh_token");
+        entry
+    };
+    let owner = format!("user:{}", alice.id);
+    assert_eq!(what(&entries), [refusal(&owner), refusal("anonymous")]);
+}
+
+#[tokio::test]
 async fn the_log_is_filtered_and_paged() {
     let service = Service::start().await;
     let client = &service.client;

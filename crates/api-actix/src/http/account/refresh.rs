@@ -1,6 +1,7 @@
 //! `POST /auth/refresh`: exchanges a refresh token.
 
 use actix_web::{HttpResponse, web};
+use domain::model::Actor;
 use domain::ports::RefreshError;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -8,6 +9,7 @@ use utoipa::ToSchema;
 use super::tokens::{Tokens, TokensResponse};
 use crate::app::App;
 use crate::auth::{Secret, SecretKind};
+use crate::http::access::RecordedActor;
 use crate::http::extract::Json;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::status::invalid_refresh_token;
@@ -50,5 +52,15 @@ pub(crate) async fn refresh(
     if !matches!(session, Err(RefreshError::Unknown)) {
         app.identities.forget_sessions();
     }
-    Ok(tokens.respond(&session?))
+    match session {
+        Ok(session) => Ok(tokens.respond(&session)),
+        // The audit log is to say whose session somebody has a copy of.
+        Err(error @ RefreshError::Reused(user_id)) => {
+            let mut refused = Problem::from(error).into_response();
+            let owner = RecordedActor(Actor::User(user_id));
+            refused.extensions_mut().insert(owner);
+            Ok(refused)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
