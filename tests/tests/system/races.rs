@@ -1,10 +1,11 @@
 //! Many buyers, few seats, and everything that can go on at the same time.
 
+use futures::future::join_all;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use utsavam_tests::concurrency::{self, Plan, Tally};
-use utsavam_tests::{Client, Service, TestDatabase, TestServer, eventually};
+use utsavam_tests::{Client, PASSWORD, Service, TestDatabase, TestServer, eventually};
 
 async fn sell(service: &Service, servers: &[Client], requests: usize) {
     let plan = Plan {
@@ -289,4 +290,38 @@ async fn cancellations_that_waited_in_line_together_return_the_seats_once() {
     assert_eq!(client.seats_available(event_id).await, 10);
     service.redis().assert_tokens(event_id, 10).await;
     service.database.assert_seats_add_up(event_id).await;
+}
+
+#[tokio::test]
+async fn a_password_that_is_changed_while_it_is_checked_begins_no_session() {
+    let service = Service::start().await;
+    let client = &service.client;
+    let alice = client.signed_up("alice@example.com").await.id;
+    let other = json!({ "email": "bob@example.com", "password": "staple battery horse" });
+    let bob = client.post("/users", &other).await.expect(201).id("id");
+
+    // Her row is held as a change of password holds it, so both logins have
+    // checked what she had before and wait to begin.
+    let holder = service.database.sql().await;
+    holder
+        .run(&format!(
+            "BEGIN; UPDATE users SET password_hash = \
+             (SELECT password_hash FROM users WHERE id = {bob}) WHERE id = {alice}"
+        ))
+        .await;
+    let logins = (0..2).map(|_| client.login("alice@example.com", PASSWORD).into_future());
+    let logins = tokio::spawn(join_all(logins));
+    eventually("both wait for the row", async || {
+        service.database.sessions_waiting().await == 2
+    })
+    .await;
+    holder.run("COMMIT").await;
+    for login in logins.await.expect("no panic") {
+        login.problem(401, "login_failed");
+    }
+    let sql = service.database.sql().await;
+    let sessions = format!("SELECT count(*) FROM sessions WHERE user_id = {alice}");
+    assert_eq!(sql.number(&sessions).await, 1, "only that of signing up");
+    let login = client.login("alice@example.com", "staple battery horse");
+    login.await.expect(200);
 }
