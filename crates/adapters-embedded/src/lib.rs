@@ -40,8 +40,9 @@ mod session;
 mod settings;
 mod store;
 
-pub use database::{Database, OpenError};
+pub use database::{Database, JobsWaiting, OpenError};
 pub use gate::InProcessSeatGate;
+pub use group_commit::{Load, Observer};
 pub use limiter::InProcessRateLimiter;
 pub use settings::{LocationError, SqliteLocation, SqliteSettings};
 pub use store::{

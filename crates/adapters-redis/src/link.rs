@@ -147,6 +147,11 @@ impl Link {
         }
     }
 
+    /// Whether Redis is being gone around because it did not answer.
+    pub(crate) fn is_gone_around(&self) -> bool {
+        self.breaker.is_open()
+    }
+
     /// Leave to ask Redis; `None` while it is being gone around.
     pub(crate) fn admit(&self, now: Instant) -> Option<Pass> {
         self.breaker.admit(now)

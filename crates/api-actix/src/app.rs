@@ -34,7 +34,12 @@ impl App {
     pub(crate) fn new(services: Services, settings: &Settings) -> Self {
         let rate_limits = services.rates.as_ref().map(|rates| {
             let limiter = Arc::clone(&rates.limiter);
-            Arc::new(RateLimits::new(limiter, rates.policies, &settings.http))
+            Arc::new(RateLimits::new(
+                limiter,
+                rates.policies,
+                &settings.http,
+                &services.metrics,
+            ))
         });
         Self {
             rate_limits,

@@ -10,6 +10,7 @@ pub mod cli;
 mod commands;
 mod failure;
 mod http;
+mod metrics;
 mod progress;
 mod redact;
 mod server;

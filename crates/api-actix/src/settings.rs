@@ -60,6 +60,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// Logging.
     pub log: LogSettings,
+    /// Figures for Prometheus.
+    pub metrics: MetricsSettings,
 }
 
 /// `[http]`
@@ -231,6 +233,16 @@ pub struct LogSettings {
     pub filter: String,
 }
 
+/// `[metrics]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// Address to listen on. Nobody is asked who they are there.
+    pub host: String,
+    /// Port to listen on; 0 picks a free one, unset means that nobody listens.
+    pub port: Option<u16>,
+}
+
 impl Default for HttpSettings {
     fn default() -> Self {
         Self {
@@ -313,6 +325,15 @@ impl Default for BookingSettings {
 impl Default for IdempotencySettings {
     fn default() -> Self {
         Self { keep: 7 * DAY }
+    }
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: None,
+        }
     }
 }
 

@@ -51,20 +51,12 @@ impl<K: Key, C, A> GroupCommit<K, C, A> {
     /// And it must not own a clone of what it is given to: neither would ever be
     /// freed.
     pub fn new(limits: Limits, start: impl Fn(Slot<K, C, A>) + Send + Sync + 'static) -> Self {
-        Self::with(limits, None, start)
+        Self::observed(limits, None, start)
     }
 
-    /// As [`new`](Self::new), with somebody who is told of each batch. That costs
-    /// a look at the clock for each command and two for each batch.
+    /// As [`new`](Self::new), with somebody, perhaps, who is told of each batch.
+    /// That costs a look at the clock for each command and one for each batch.
     pub fn observed(
-        limits: Limits,
-        observer: Arc<dyn Observer>,
-        start: impl Fn(Slot<K, C, A>) + Send + Sync + 'static,
-    ) -> Self {
-        Self::with(limits, Some(observer), start)
-    }
-
-    fn with(
         limits: Limits,
         observer: Option<Arc<dyn Observer>>,
         start: impl Fn(Slot<K, C, A>) + Send + Sync + 'static,

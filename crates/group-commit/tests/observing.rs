@@ -51,7 +51,7 @@ fn bench() -> (GroupCommit<u8, u32, u32>, Slots, Arc<Notes>) {
         let mut slots = given.lock().unwrap_or_else(PoisonError::into_inner);
         slots.push(slot);
     };
-    let commands = GroupCommit::observed(Limits::default(), notes.clone(), start);
+    let commands = GroupCommit::observed(Limits::default(), Some(notes.clone()), start);
     (commands, slots, notes)
 }
 
