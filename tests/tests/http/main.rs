@@ -19,6 +19,7 @@ mod history;
 mod idempotency;
 mod idempotency_races;
 mod matrix;
+mod metrics;
 mod open_mode;
 mod openapi;
 mod protocol;
