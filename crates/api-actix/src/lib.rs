@@ -10,6 +10,7 @@ pub mod cli;
 mod commands;
 mod failure;
 mod http;
+mod logging;
 mod metrics;
 mod progress;
 mod redact;

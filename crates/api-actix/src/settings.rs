@@ -231,6 +231,21 @@ pub struct IdempotencySettings {
 pub struct LogSettings {
     /// What is logged, as in `info,api_actix=debug`.
     pub filter: String,
+    /// How.
+    pub format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people on a terminal, otherwise as JSON.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// A JSON object on each line.
+    Json,
 }
 
 /// `[metrics]`
@@ -341,6 +356,7 @@ impl Default for LogSettings {
     fn default() -> Self {
         Self {
             filter: "info,actix_server=warn,actix_http=off".to_owned(),
+            format: LogFormat::default(),
         }
     }
 }

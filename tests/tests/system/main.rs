@@ -14,6 +14,7 @@ mod embedded_kill;
 mod gate;
 mod gate_faults;
 mod generated;
+mod logs;
 mod mixed_traffic;
 mod outages;
 mod overload;
