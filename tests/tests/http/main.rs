@@ -20,6 +20,7 @@ mod idempotency;
 mod idempotency_races;
 mod matrix;
 mod metrics;
+mod monitoring;
 mod open_mode;
 mod openapi;
 mod protocol;
