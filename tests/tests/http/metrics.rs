@@ -312,7 +312,7 @@ async fn readers_that_hold_on_keep_nobody_from_buying_or_reading() {
         b"GET /metrics HTT",
         b"GET /metrics HTTP/1.1\r\n\r\n",
     ] {
-        for _ in 0..6 {
+        for _ in 0..9 {
             let mut stream = TcpStream::connect(address).await.expect("it listens");
             stream.write_all(beginning).await.expect("sent");
             held.push(stream);
@@ -320,7 +320,9 @@ async fn readers_that_hold_on_keep_nobody_from_buying_or_reading() {
     }
     make_traffic(&service).await;
     // They are cut off, and then it is the next one's turn.
-    let shown = service.server.metrics().await;
+    let reading = service.server.metrics();
+    let shown = tokio::time::timeout(Duration::from_secs(30), reading).await;
+    let shown = shown.expect("its turn within half a minute");
     assert_eq!(
         shown.sum("utsavam_bookings_total", &[("outcome", "booked")]),
         3.0
