@@ -15,6 +15,7 @@ mod gate;
 mod gate_faults;
 mod generated;
 mod logs;
+mod metrics;
 mod mixed_traffic;
 mod outages;
 mod overload;
