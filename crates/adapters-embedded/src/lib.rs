@@ -42,7 +42,6 @@ mod store;
 
 pub use database::{Database, JobsWaiting, OpenError};
 pub use gate::InProcessSeatGate;
-pub use group_commit::{Load, Observer};
 pub use limiter::InProcessRateLimiter;
 pub use settings::{LocationError, SqliteLocation, SqliteSettings};
 pub use store::{

@@ -25,7 +25,7 @@ mod transaction;
 
 pub use connect::{ConnectError, PgSettings};
 pub use database::{Database, PoolUse};
-pub use group_commit::{Limits, Load, Observer};
+pub use group_commit::{Limits, Load};
 pub use migrate::{MigrateError, Migrated, migrate, schema_is_current};
 pub use store::{
     PgAccountStore, PgApiKeyStore, PgArchive, PgAuditLog, PgBookingRecords, PgBookingStore,

@@ -34,6 +34,5 @@ mod settings;
 mod url;
 
 pub use gate::RedisSeatGate;
-pub use group_commit::{Load, Observer};
 pub use limiter::RedisRateLimiter;
 pub use settings::{ConnectError, GateSettings};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters_postgres::{Load, Observer};
+use group_commit::{Load, Observer};
 use prometheus::{Histogram, HistogramVec, IntGauge, IntGaugeVec};
 
 use super::families::Families;

@@ -1,8 +1,8 @@
 //! Counts what the seat gate says.
 
-use async_trait::async_trait;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use domain::model::{EventId, EventSeats, ReservationId, SeatCount};
 use domain::ports::{GateAnswer, GateError, GateGeneration, GateReading, SeatGate};
 
