@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::client::Client;
+use crate::exposition::Exposition;
 use crate::program;
 
 /// The admin key of every server that the tests start.
@@ -91,6 +92,34 @@ impl TestServer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Where it shows its metrics, which the settings ask for. It says so right
+    /// behind the address of the interface.
+    pub async fn metrics_address(&self) -> SocketAddr {
+        let mut found = None;
+        crate::eventually("the address of the metrics is printed", async || {
+            let printed = self.printed();
+            let address = printed.lines().find_map(|line| {
+                let address = line.strip_prefix("metrics on http://")?;
+                address.strip_suffix("/metrics")?.parse().ok()
+            });
+            found = address;
+            found.is_some()
+        })
+        .await;
+        found.expect("it was found")
+    }
+
+    /// What its metrics say now.
+    pub async fn metrics(&self) -> Exposition {
+        let address = self.metrics_address().await;
+        let answer = Client::new(&format!("http://{address}"), "")
+            .get("/metrics")
+            .await;
+        let media_type = answer.expect(200).header("content-type");
+        assert_eq!(media_type, Some("text/plain; version=0.0.4; charset=utf-8"));
+        Exposition::parse(std::str::from_utf8(&answer.body).expect("text"))
     }
 
     /// Ends the process without giving it a chance to do anything, like

@@ -53,6 +53,15 @@ pub enum OpenError {
     Thread(io::Error),
 }
 
+/// Jobs that have not begun. A batch is one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobsWaiting {
+    /// For the thread that writes, or in memory for the one that does everything.
+    pub writes: usize,
+    /// For the threads that read; none in memory.
+    pub reads: usize,
+}
+
 /// A SQLite database with one writer and some readers beside it. Cheap to
 /// clone; all clones are the same database.
 ///
@@ -103,6 +112,15 @@ impl Database {
     /// The file's one true path, `None` in memory.
     pub fn path(&self) -> Option<&Path> {
         self.shared.path.as_deref()
+    }
+
+    /// How much waits for the threads.
+    pub fn jobs_waiting(&self) -> JobsWaiting {
+        let readers = self.shared.readers.as_ref();
+        JobsWaiting {
+            writes: self.shared.writer.waiting(),
+            reads: readers.map_or(0, Lane::waiting),
+        }
     }
 
     fn open_file(path: &Path, settings: &SqliteSettings) -> Result<Self, OpenError> {

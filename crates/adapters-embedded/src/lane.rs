@@ -78,6 +78,11 @@ impl Lane {
         }
     }
 
+    /// How many jobs have not begun.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.lock().jobs.len()
+    }
+
     /// For those who bring batches.
     pub(crate) fn turns(&self) -> Turns {
         Turns(Arc::clone(&self.queue))

@@ -40,7 +40,7 @@ mod session;
 mod settings;
 mod store;
 
-pub use database::{Database, OpenError};
+pub use database::{Database, JobsWaiting, OpenError};
 pub use gate::InProcessSeatGate;
 pub use limiter::InProcessRateLimiter;
 pub use settings::{LocationError, SqliteLocation, SqliteSettings};

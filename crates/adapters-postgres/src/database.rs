@@ -1,5 +1,7 @@
 //! The pool, and how a piece of work gets a connection and a transaction.
 
+mod pool_use;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +25,8 @@ use crate::connect::{self, ConnectError, PgSettings, Sessions};
 use crate::error;
 use crate::transaction::Transaction;
 
+pub use pool_use::PoolUse;
+
 /// A pool of connections to one PostgreSQL database. Cheap to clone.
 ///
 /// Made on a runtime that outlives it: a connection is driven by the runtime on
@@ -30,6 +34,8 @@ use crate::transaction::Transaction;
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
+    connections_max: u32,
+    transactions_max: usize,
     /// Transactions under way. Fewer than there are connections: those that wait
     /// for the lock of a popular event must not keep everybody else from reading.
     transactions: Arc<Semaphore>,
@@ -118,15 +124,15 @@ impl Database {
                 lost,
             }))
             .build_unchecked(manager);
-        let transactions_max = (settings.pool_size - settings.pool_size / 4).max(1);
+        let transactions_max = (settings.pool_size - settings.pool_size / 4).max(1) as usize;
         let at_least_one = |count| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
         let batches = settings.batches;
-        let batches_max = batches
-            .batches_max
-            .min(at_least_one(transactions_max as usize));
+        let batches_max = batches.batches_max.min(at_least_one(transactions_max));
         Self {
             pool,
-            transactions: Arc::new(Semaphore::new(transactions_max as usize)),
+            connections_max: settings.pool_size,
+            transactions_max,
+            transactions: Arc::new(Semaphore::new(transactions_max)),
             acquire_timeout: settings.acquire_timeout,
             failures,
             keep_keys: settings.keep_keys,

@@ -24,7 +24,7 @@ mod tls;
 mod transaction;
 
 pub use connect::{ConnectError, PgSettings};
-pub use database::Database;
+pub use database::{Database, PoolUse};
 pub use group_commit::{Limits, Load};
 pub use migrate::{MigrateError, Migrated, migrate, schema_is_current};
 pub use store::{

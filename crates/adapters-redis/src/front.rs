@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use domain::model::{EventId, ReservationId, SeatCount};
 use domain::ports::GateAnswer;
-use group_commit::NotDone;
+use group_commit::{Load, NotDone};
 use uuid::Uuid;
 
 use crate::blocks::{BLOCK_SEATS, Blocks, Key, PLENTY, Trim, unused};
@@ -47,6 +47,10 @@ impl Front {
             lane,
             blocks: Mutex::new(blocks),
         })
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        self.lane.load()
     }
 
     /// Takes from a block, or else asks Redis.

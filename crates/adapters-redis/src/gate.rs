@@ -12,6 +12,7 @@ use domain::model::{EventId, EventSeats, ReservationId, SeatCount};
 use domain::ports::{
     GateAnswer, GateError, GateGeneration, GateReading, Probe, ProbeError, SeatGate,
 };
+use group_commit::{Load, Observer};
 
 use crate::commands::{GateCommand, Outcome};
 use crate::front::Front;
@@ -77,7 +78,20 @@ impl RedisSeatGate {
     /// The URL is not one of Redis, its file of certificates is of no use, or a
     /// setting cannot work.
     pub fn try_new(url: &str, settings: GateSettings) -> Result<Self, ConnectError> {
-        Self::try_with_block_life(url, settings, BLOCK_LIFE)
+        Self::try_with(url, settings, BLOCK_LIFE, None)
+    }
+
+    /// As [`try_new`](Self::try_new), with somebody who is told of each round trip
+    /// that is made for many.
+    ///
+    /// # Errors
+    /// As [`try_new`](Self::try_new).
+    pub fn try_observed(
+        url: &str,
+        settings: GateSettings,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, ConnectError> {
+        Self::try_with(url, settings, BLOCK_LIFE, Some(observer))
     }
 
     /// As [`try_new`](Self::try_new), with blocks that give for so long instead
@@ -90,9 +104,18 @@ impl RedisSeatGate {
         settings: GateSettings,
         block_life: Duration,
     ) -> Result<Self, ConnectError> {
+        Self::try_with(url, settings, block_life, None)
+    }
+
+    fn try_with(
+        url: &str,
+        settings: GateSettings,
+        block_life: Duration,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<Self, ConnectError> {
         let link = Arc::new(Link::try_new(url, &settings)?);
         let scripts = Arc::new(Scripts::new());
-        let lane = Lane::new(Arc::clone(&link), Arc::clone(&scripts), &settings);
+        let lane = Lane::new(Arc::clone(&link), Arc::clone(&scripts), &settings, observer);
         Ok(Self {
             front: Front::new(lane, block_life, settings.lease_ttl),
             link,
@@ -105,6 +128,16 @@ impl RedisSeatGate {
     /// all, and takes nothing any more. For the end of the program.
     pub async fn drain(&self) {
         self.front.drain().await;
+    }
+
+    /// How many commands wait for Redis, and whether it is being asked.
+    pub fn load(&self) -> Load {
+        self.front.load()
+    }
+
+    /// Whether Redis is being gone around because it did not answer.
+    pub fn is_gone_around(&self) -> bool {
+        self.link.is_gone_around()
     }
 
     /// A link to the same Redis, and how long it is waited for.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use group_commit::{Batch, GroupCommit, NotDone, Pending, Slot};
+use group_commit::{Batch, GroupCommit, Load, NotDone, Observer, Pending, Slot};
 use tokio::runtime::Handle;
 
 use crate::blocks::Trim;
@@ -51,7 +51,13 @@ struct Runner {
 impl Lane {
     /// Batches run on the runtime in which this is called, or else the one that
     /// first uses the lane.
-    pub(crate) fn new(link: Arc<Link>, scripts: Arc<Scripts>, settings: &GateSettings) -> Self {
+    pub(crate) fn new(
+        link: Arc<Link>,
+        scripts: Arc<Scripts>,
+        settings: &GateSettings,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Self {
+        let limits = one_at_a_time(COMMANDS_MAX, WAITING_MAX);
         let runner = Arc::new(Runner {
             link: Arc::clone(&link),
             scripts,
@@ -74,7 +80,7 @@ impl Lane {
                 });
         };
         Self {
-            queue: GroupCommit::new(one_at_a_time(COMMANDS_MAX, WAITING_MAX), start),
+            queue: GroupCommit::observed(limits, observer, start),
             link,
             runtime,
             response_timeout: settings.response_timeout,
@@ -100,6 +106,10 @@ impl Lane {
     /// Waits for what becomes of it.
     pub(crate) async fn answer(&self, asked: Asked) -> Result<Outcome, LinkError> {
         asked.await.map_err(|not_done| self.why(not_done))
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        self.queue.load()
     }
 
     /// Where batches run, and what else works for the gate.

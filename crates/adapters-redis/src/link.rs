@@ -147,6 +147,11 @@ impl Link {
         }
     }
 
+    /// Whether Redis is being gone around because it did not answer.
+    pub(crate) fn is_gone_around(&self) -> bool {
+        self.breaker.is_open()
+    }
+
     /// Leave to ask Redis; `None` while it is being gone around.
     pub(crate) fn admit(&self, now: Instant) -> Option<Pass> {
         self.breaker.admit(now)
@@ -228,7 +233,7 @@ impl Link {
         {
             tracing::warn!(
                 redis = %self.address,
-                error = error as &(dyn Error + 'static),
+                error = in_full(error),
                 "redis refuses a command",
             );
         }
@@ -305,11 +310,23 @@ impl Link {
         if self.breaker.failed(Instant::now()) {
             tracing::warn!(
                 redis = %self.address,
-                error = error as &(dyn Error + 'static),
+                error = in_full(error),
                 "redis is lost; going around it until it answers again",
             );
         }
     }
+}
+
+/// An error with everything that caused it: not every format of a log looks for
+/// causes itself.
+fn in_full(error: &LinkError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 impl fmt::Debug for Link {

@@ -8,6 +8,7 @@ use crate::auth::{Identities, Passwords};
 use crate::http::access::Auditor;
 use crate::http::limits::RateLimits;
 use crate::http::problem::Problem;
+use crate::metrics::{Metrics, set};
 use crate::settings::{AuthMode, AuthSettings, HttpSettings, Settings};
 use crate::wiring::Services;
 use crate::worker::{ToTheEnd, Waiting, WokenTogether};
@@ -34,13 +35,20 @@ impl App {
     pub(crate) fn new(services: Services, settings: &Settings) -> Self {
         let rate_limits = services.rates.as_ref().map(|rates| {
             let limiter = Arc::clone(&rates.limiter);
-            Arc::new(RateLimits::new(limiter, rates.policies, &settings.http))
+            Arc::new(RateLimits::new(
+                limiter,
+                rates.policies,
+                &settings.http,
+                &services.metrics,
+            ))
         });
+        let waiting = Waiting::new(settings.http.in_flight_max.get());
+        show_waiting(&services.metrics, &waiting);
         Self {
             rate_limits,
             services: Arc::new(services),
             main_runtime: Handle::current(),
-            waiting: Waiting::new(settings.http.in_flight_max.get()),
+            waiting,
             identities: Identities::new(settings.admin.keys()),
             passwords: Passwords::at_a_time(settings.auth.passwords_at_once.get()),
             auditor: Arc::new(Auditor::new()),
@@ -107,4 +115,22 @@ impl App {
         task.await
             .map_err(|panic| Problem::internal(Box::new(panic)))
     }
+}
+
+/// How many requests wait for a store or a gate, among the metrics.
+fn show_waiting(metrics: &Metrics, waiting: &Arc<Waiting>) {
+    let families = metrics.families();
+    let now = families.gauge(
+        "utsavam_http_requests_waiting",
+        "Requests that wait for a store or a gate now.",
+    );
+    let max = families.gauge(
+        "utsavam_http_requests_waiting_max",
+        "How many may wait; more are refused.",
+    );
+    let waiting = Arc::clone(waiting);
+    metrics.refresh(move || {
+        set(&now, waiting.count());
+        set(&max, waiting.max());
+    });
 }

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::commands;
 use crate::commands::openapi::Format;
 use crate::failure::Failure;
+use crate::logging;
 use crate::settings::Settings;
 
 const ABOUT: &str = "Sells seats to events: never one twice, never a booking lost.";
@@ -108,7 +109,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         return commands::openapi::print(format);
     }
     let settings = Settings::load(cli.config.as_deref())?;
-    commands::start_logging(&settings)?;
+    logging::start(&settings.log)?;
     match command {
         Command::Openapi { .. } => Ok(()),
         Command::Config => commands::config::print(&settings),

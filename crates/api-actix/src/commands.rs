@@ -10,12 +10,9 @@ pub(crate) mod reconcile;
 pub(crate) mod seed_demo;
 pub(crate) mod serve;
 
-use std::io::{IsTerminal, Write};
-
-use tracing_subscriber::EnvFilter;
+use std::io::Write;
 
 use crate::failure::Failure;
-use crate::settings::Settings;
 
 /// Runs a command on the main runtime. It has several threads, because pools
 /// and transactions live on it beside the workers of the HTTP server, and
@@ -26,19 +23,6 @@ pub(crate) fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Re
         .build()
         .map_err(|error| Failure::new(format!("no runtime: {error}")))?
         .block_on(command)
-}
-
-/// Sends the log to standard error: standard output is for answers.
-pub(crate) fn start_logging(settings: &Settings) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&settings.log.filter).map_err(|error| {
-        Failure::new(format!("the setting log.filter is not a filter: {error}"))
-    })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-    Ok(())
 }
 
 /// Writes an answer to standard output, which may be closed or full.

@@ -10,6 +10,8 @@ pub mod cli;
 mod commands;
 mod failure;
 mod http;
+mod logging;
+mod metrics;
 mod progress;
 mod redact;
 mod server;

@@ -12,7 +12,8 @@ use crate::app::App;
 use crate::background::Background;
 use crate::failure::Failure;
 use crate::http::server::{self, StoppedBy};
-use crate::settings::Settings;
+use crate::metrics::{Metrics, MetricsListener};
+use crate::settings::{MetricsSettings, Settings};
 use crate::wiring::{Plan, Schema, Services};
 
 /// A running server.
@@ -39,6 +40,7 @@ pub struct Server {
     handle: ServerHandle,
     running: Option<JoinHandle<std::io::Result<()>>>,
     background: Option<Background>,
+    metrics: Option<MetricsListener>,
     services: Arc<Services>,
     shutdown_timeout: Duration,
 }
@@ -65,6 +67,7 @@ impl Server {
         };
         let services = Plan::try_new(&settings)?.open(schema).await?.services;
         let place = services.stores.place.clone();
+        let metrics = listen_for_metrics(&services.metrics, &settings.metrics)?;
         let app = App::new(services, &settings);
         let started = server::start(app.clone(), &settings.http, stopped_by);
         let (server, addresses) = started.map_err(|error| {
@@ -79,6 +82,7 @@ impl Server {
             handle: server.handle(),
             running: Some(tokio::spawn(server)),
             background: Some(Background::start(&app, &settings)),
+            metrics,
             services: app.services(),
             shutdown_timeout: settings.http.shutdown_timeout,
         })
@@ -87,6 +91,11 @@ impl Server {
     /// Where it listens.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where its metrics are read, if anywhere.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(MetricsListener::address)
     }
 
     /// The URL of its first address, without a slash at the end.
@@ -123,12 +132,30 @@ impl Server {
         if drained.is_err() {
             tracing::warn!("the process ends although bookings are still queued");
         }
+        if let Some(metrics) = self.metrics.take() {
+            metrics.stop().await;
+        }
         match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Failure::new(format!("the server failed: {error}"))),
             Err(panic) => Err(Failure::new(format!("the server failed: {panic}"))),
         }
     }
+}
+
+fn listen_for_metrics(
+    metrics: &Arc<Metrics>,
+    settings: &MetricsSettings,
+) -> Result<Option<MetricsListener>, Failure> {
+    let (host, Some(port)) = (&settings.host, settings.port) else {
+        return Ok(None);
+    };
+    let started = MetricsListener::start(Arc::clone(metrics), host, port);
+    started.map(Some).map_err(|error| {
+        Failure::new(format!(
+            "cannot listen on {host}:{port} (settings metrics.host and metrics.port): {error}"
+        ))
+    })
 }
 
 impl Drop for Server {

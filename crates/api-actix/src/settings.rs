@@ -60,6 +60,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// Logging.
     pub log: LogSettings,
+    /// Figures for Prometheus.
+    pub metrics: MetricsSettings,
 }
 
 /// `[http]`
@@ -229,6 +231,31 @@ pub struct IdempotencySettings {
 pub struct LogSettings {
     /// What is logged, as in `info,api_actix=debug`.
     pub filter: String,
+    /// How.
+    pub format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people on a terminal, otherwise as JSON.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// A JSON object on each line.
+    Json,
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// Address to listen on. Nobody is asked who they are there.
+    pub host: String,
+    /// Port to listen on; 0 picks a free one, unset means that nobody listens.
+    pub port: Option<u16>,
 }
 
 impl Default for HttpSettings {
@@ -316,10 +343,20 @@ impl Default for IdempotencySettings {
     }
 }
 
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: None,
+        }
+    }
+}
+
 impl Default for LogSettings {
     fn default() -> Self {
         Self {
             filter: "info,actix_server=warn,actix_http=off".to_owned(),
+            format: LogFormat::default(),
         }
     }
 }

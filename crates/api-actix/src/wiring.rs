@@ -8,8 +8,10 @@
 //!
 //! A PostgreSQL that does not answer is a failure, never a reason to fall back.
 
+mod counted_gate;
 mod embedded;
 mod limiter;
+mod meters;
 mod postgres;
 
 use std::sync::Arc;
@@ -27,8 +29,10 @@ use domain::rules::BookingPolicy;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use self::counted_gate::CountedGate;
 use self::limiter::SharedLimiter;
 use crate::failure::Failure;
+use crate::metrics::Metrics;
 use crate::settings::{RatePolicies, Settings};
 
 /// Everything that use cases and handlers need, behind ports.
@@ -38,6 +42,7 @@ pub(crate) struct Services {
     pub(crate) policy: BookingPolicy,
     /// Unless nobody is limited.
     pub(crate) rates: Option<Rates>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// Who may call how often, and who counts.
@@ -126,6 +131,7 @@ pub(crate) struct Plan {
     gate: Gate,
     policy: BookingPolicy,
     rates: Option<Rates>,
+    metrics: Arc<Metrics>,
 }
 
 enum StorePlan {
@@ -140,7 +146,11 @@ impl Plan {
         } else {
             StorePlan::Embedded(embedded::settings(settings)?)
         };
-        let (gate, limiter) = gate_and_limiter(settings, &store)?;
+        let metrics = Arc::new(Metrics::new());
+        let (mut gate, limiter) = gate_and_limiter(settings, &store, &metrics)?;
+        if gate.kept {
+            gate.port = Arc::new(CountedGate::new(gate.port, metrics.gate.clone()));
+        }
         let policies = settings.rate_limit.policies();
         let policies = policies.map_err(|error| Failure::new(error.to_string()))?;
         let rates = Rates { limiter, policies };
@@ -153,20 +163,22 @@ impl Plan {
                 seats_per_booking_max,
             },
             rates: settings.rate_limit.enabled.then_some(rates),
+            metrics,
         })
     }
 
     /// Opens the store, waiting for it if need be.
     pub(crate) async fn open(self, schema: Schema) -> Result<Opened, Failure> {
         let (stores, migration) = match self.store {
-            StorePlan::Postgres(plan) => plan.open(schema).await?,
-            StorePlan::Embedded(settings) => embedded::open(settings).await?,
+            StorePlan::Postgres(plan) => plan.open(schema, &self.metrics).await?,
+            StorePlan::Embedded(settings) => embedded::open(settings, &self.metrics).await?,
         };
         let services = Services {
             stores,
             gate: self.gate,
             policy: self.policy,
             rates: self.rates,
+            metrics: self.metrics,
         };
         Ok(Opened {
             services,
@@ -178,6 +190,7 @@ impl Plan {
 fn gate_and_limiter(
     settings: &Settings,
     store: &StorePlan,
+    metrics: &Metrics,
 ) -> Result<(Gate, Arc<dyn RateLimiter>), Failure> {
     let Some(url) = &settings.redis.url else {
         let gate = match store {
@@ -208,10 +221,12 @@ fn gate_and_limiter(
         pool_size: settings.redis.pool_size.get(),
         cool_down: settings.redis.cool_down,
     };
-    let gate = RedisSeatGate::try_new(url, settings)
+    let observer = metrics.batches.observer(meters::SEAT_GATE);
+    let gate = RedisSeatGate::try_observed(url, settings, observer)
         .map_err(|error| Failure::new(format!("the setting redis.url (REDIS_URL): {error}")))?;
     let limiter = SharedLimiter::new(RedisRateLimiter::beside(&gate));
     let gate = Arc::new(gate);
+    meters::watch_redis(metrics, &gate);
     let gate = Gate {
         port: gate.clone(),
         probe: Some(gate.clone()),

@@ -11,6 +11,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 mod accounts;
 mod api_keys;
@@ -89,7 +90,9 @@ pub enum StoreError {
 
 impl StoreError {
     /// The same error for each of those whom it concerns, as often as it is
-    /// asked for: for a store that does the work of many callers together.
+    /// asked for: for a store that does the work of many callers together. Their
+    /// causes name the same number, one for each such failure of this process, by
+    /// which lines of a log are seen to tell of one thing.
     pub fn shared(self) -> impl Fn() -> Self {
         let (kind, cause): (fn(Cause) -> Self, Cause) = match self {
             Self::Busy(cause) => (Self::Busy, cause),
@@ -97,23 +100,30 @@ impl StoreError {
             Self::OutcomeUnknown(cause) => (Self::OutcomeUnknown, cause),
             Self::Failed(cause) => (Self::Failed, cause),
         };
-        let cause = SharedCause(Arc::from(cause));
+        static FAILURES: AtomicU64 = AtomicU64::new(1);
+        let cause = SharedCause {
+            number: FAILURES.fetch_add(1, Ordering::Relaxed),
+            cause: Arc::from(cause),
+        };
         move || kind(Box::new(cause.clone()))
     }
 }
 
 /// A cause that several errors have.
 #[derive(Debug, Clone)]
-struct SharedCause(Arc<dyn Error + Send + Sync>);
+struct SharedCause {
+    number: u64,
+    cause: Arc<dyn Error + Send + Sync>,
+}
 
 impl fmt::Display for SharedCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "{} (shared failure {})", self.cause, self.number)
     }
 }
 
 impl Error for SharedCause {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
+        self.cause.source()
     }
 }

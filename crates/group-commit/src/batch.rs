@@ -27,7 +27,7 @@ impl<K: Key, C, A> Slot<K, C, A> {
     /// the batch. `None` if others have done it.
     pub fn take(mut self) -> Option<Batch<K, C, A>> {
         let shared = self.shared.take()?;
-        let taken = shared.take();
+        let (taken, taken_at) = shared.take();
         // From here on the batch exists, and its end gives everything back even
         // if a command that is dropped panics, or what starts the next batch.
         let batch = Batch {
@@ -35,6 +35,7 @@ impl<K: Key, C, A> Slot<K, C, A> {
                 keys: taken.groups.iter().map(|group| group.key.clone()).collect(),
                 put_off: Vec::new(),
                 alone: taken.alone,
+                taken_at,
                 shared,
             },
             groups: taken.groups,
@@ -45,7 +46,11 @@ impl<K: Key, C, A> Slot<K, C, A> {
         for entry in taken.expired {
             entry.reply.not_run(NotRun::Expired);
         }
-        (!batch.groups.is_empty()).then_some(batch)
+        if batch.groups.is_empty() {
+            return None;
+        }
+        batch.end.shared.tell_taken(&batch.groups, taken_at);
+        Some(batch)
     }
 }
 
@@ -74,6 +79,7 @@ struct BatchEnd<K: Key, C, A> {
     keys: Vec<K>,
     put_off: Vec<Group<K, C, A>>,
     alone: bool,
+    taken_at: Instant,
     shared: Arc<Shared<K, C, A>>,
 }
 
@@ -108,7 +114,12 @@ impl<K: Key, C, A> Drop for BatchEnd<K, C, A> {
             std::mem::take(&mut self.keys),
             std::mem::take(&mut self.put_off),
         );
+        // A slot that found nothing to do was no batch.
+        let was_batch = !keys.is_empty();
         self.shared.finish(keys, put_off, self.alone);
+        if was_batch {
+            self.shared.tell_ended(self.taken_at);
+        }
     }
 }
 
@@ -120,11 +131,19 @@ pub struct Group<K, C, A> {
     pub entries: Vec<Entry<C, A>>,
 }
 
+/// When a command came, and until when it makes sense.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Times {
+    /// `None` where nobody observes.
+    pub(crate) submitted: Option<Instant>,
+    pub(crate) deadline: Option<Instant>,
+}
+
 /// A command and the way to answer it.
 pub struct Entry<C, A> {
     pub(crate) command: C,
     pub(crate) reply: Reply<A>,
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) times: Times,
     /// Counts all commands; rises within a key.
     pub(crate) number: u64,
 }
@@ -137,7 +156,7 @@ impl<C, A> Entry<C, A> {
 
     /// Until when it makes sense.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.times.deadline
     }
 
     /// Answers it.

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use crate::batch::{Group, Slot};
+use crate::batch::{Entry, Group, Slot, Times};
 use crate::lanes::{Lanes, Place, Taken};
 use crate::limits::{Key, Limits};
+use crate::observer::Observer;
 use crate::pending::{NotRun, Pending};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -34,6 +35,7 @@ pub struct Load {
 pub(crate) struct Shared<K: Key, C, A> {
     lanes: Mutex<Lanes<K, C, A>>,
     start: Start<K, C, A>,
+    observer: Option<Arc<dyn Observer>>,
     /// Rung when nothing is left to do.
     idle: Notify,
 }
@@ -49,10 +51,21 @@ impl<K: Key, C, A> GroupCommit<K, C, A> {
     /// And it must not own a clone of what it is given to: neither would ever be
     /// freed.
     pub fn new(limits: Limits, start: impl Fn(Slot<K, C, A>) + Send + Sync + 'static) -> Self {
+        Self::observed(limits, None, start)
+    }
+
+    /// As [`new`](Self::new), with somebody, perhaps, who is told of each batch.
+    /// That costs a look at the clock for each command and one for each batch.
+    pub fn observed(
+        limits: Limits,
+        observer: Option<Arc<dyn Observer>>,
+        start: impl Fn(Slot<K, C, A>) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 lanes: Mutex::new(Lanes::new(limits)),
                 start: Box::new(start),
+                observer,
                 idle: Notify::new(),
             }),
         }
@@ -70,12 +83,16 @@ impl<K: Key, C, A> GroupCommit<K, C, A> {
         command: C,
         deadline: Option<Instant>,
     ) -> Result<Pending<K, C, A>, NotRun> {
+        let times = Times {
+            submitted: self.shared.observer.is_some().then(now),
+            deadline,
+        };
         let submitted = {
             let mut lanes = self.shared.lock();
             // Apart from `submit`, so that what is refused is dropped when the
             // lock is free again: a command may do anything when it goes.
             lanes.check(&key)?;
-            lanes.submit(key, command, deadline)
+            lanes.submit(key, command, times)
         };
         if submitted.start {
             self.shared.start();
@@ -144,13 +161,30 @@ impl<K: Key, C, A> Shared<K, C, A> {
         });
     }
 
-    pub(crate) fn take(&self) -> Taken<K, C, A> {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "deadlines are of this process: nobody else's clock knows them"
-        )]
-        let now = Instant::now();
-        self.lock().take(now)
+    /// What a slot gets, and when.
+    pub(crate) fn take(&self) -> (Taken<K, C, A>, Instant) {
+        let now = now();
+        (self.lock().take(now), now)
+    }
+
+    pub(crate) fn tell_taken(&self, groups: &[Group<K, C, A>], taken_at: Instant) {
+        let Some(observer) = &self.observer else {
+            return;
+        };
+        let count = groups.iter().map(|group| group.entries.len()).sum();
+        let mut entries = groups.iter().flat_map(|group| &group.entries);
+        let waited = |entry: &Entry<C, A>| {
+            let submitted = entry.times.submitted.unwrap_or(taken_at);
+            taken_at.saturating_duration_since(submitted)
+        };
+        let mut waited = (0..count).map(|_| entries.next().map(waited).unwrap_or_default());
+        observer.taken(&mut waited);
+    }
+
+    pub(crate) fn tell_ended(&self, taken_at: Instant) {
+        if let Some(observer) = &self.observer {
+            observer.ended(taken_at.elapsed());
+        }
     }
 
     pub(crate) fn finish(
@@ -188,6 +222,14 @@ impl<K: Key, C, A> Shared<K, C, A> {
             self.idle.notify_waiters();
         }
     }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "deadlines and waits are of this process: nobody else's clock knows them"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 impl<K: Key, C, A> Clone for GroupCommit<K, C, A> {

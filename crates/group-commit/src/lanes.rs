@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use crate::batch::{Entry, Group, Reply};
+use crate::batch::{Entry, Group, Reply, Times};
 use crate::limits::{Key, Limits};
 use crate::pending::NotRun;
 
@@ -101,18 +101,13 @@ impl<K: Key, C, A> Lanes<K, C, A> {
     }
 
     /// Queues a command, after a `check` under the same lock.
-    pub(crate) fn submit(
-        &mut self,
-        key: K,
-        command: C,
-        deadline: Option<Instant>,
-    ) -> Submitted<K, A> {
+    pub(crate) fn submit(&mut self, key: K, command: C, times: Times) -> Submitted<K, A> {
         let number = self.next_number;
         let (reply, answer) = oneshot::channel();
         let entry = Entry {
             command,
             reply: Reply(reply),
-            deadline,
+            times,
             number,
         };
         match self.lanes.get_mut(&key) {
@@ -335,7 +330,7 @@ impl<C, A> Lane<C, A> {
             let Some(entry) = self.entries.pop_front() else {
                 break;
             };
-            if entry.deadline.is_some_and(|deadline| deadline <= now) {
+            if entry.times.deadline.is_some_and(|deadline| deadline <= now) {
                 expired.push(entry);
             } else {
                 entries.push(entry);

@@ -98,6 +98,7 @@ mod batch;
 mod group_commit;
 mod lanes;
 mod limits;
+mod observer;
 mod pending;
 mod sync;
 
@@ -107,4 +108,5 @@ mod tests;
 pub use batch::{Batch, Entry, Group, Reply, Slot};
 pub use group_commit::{GroupCommit, Load};
 pub use limits::{Key, Limits};
+pub use observer::Observer;
 pub use pending::{NotDone, NotRun, Pending};

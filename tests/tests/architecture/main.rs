@@ -7,8 +7,17 @@ use std::process::Command;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
 /// What the domain must not bring along, by the beginning of its name.
-const OUTSIDE: [&str; 8] = [
-    "tokio", "actix", "diesel", "redis", "deadpool", "bb8", "reqwest", "hyper",
+const OUTSIDE: [&str; 10] = [
+    "tokio",
+    "actix",
+    "diesel",
+    "redis",
+    "deadpool",
+    "bb8",
+    "reqwest",
+    "hyper",
+    "prometheus",
+    "metrics",
 ];
 
 fn metadata() -> Metadata {

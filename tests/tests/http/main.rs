@@ -19,6 +19,8 @@ mod history;
 mod idempotency;
 mod idempotency_races;
 mod matrix;
+mod metrics;
+mod monitoring;
 mod open_mode;
 mod openapi;
 mod protocol;

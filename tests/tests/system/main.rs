@@ -14,6 +14,8 @@ mod embedded_kill;
 mod gate;
 mod gate_faults;
 mod generated;
+mod logs;
+mod metrics;
 mod mixed_traffic;
 mod outages;
 mod overload;

@@ -3,6 +3,7 @@
 //! bookings do: there is one writer, and each transaction is a flush to disk.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -12,7 +13,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use domain::model::{AuditEntry, AuditFilter, AuditRecord, Listing, Page, Timeline};
 use domain::ports::{AuditLog, StoreError};
-use group_commit::{Batch, Entry, GroupCommit, Limits, NotDone};
+use group_commit::{Batch, Entry, GroupCommit, Limits, Load, NotDone, Observer};
 
 use crate::Database;
 use crate::clock::{self, Place};
@@ -36,6 +37,11 @@ pub struct SqliteAuditLog {
 impl SqliteAuditLog {
     /// A log in this database. Its clones share their transactions.
     pub fn new(database: Database) -> Self {
+        Self::observed(database, None)
+    }
+
+    /// As [`new`](Self::new), with somebody, perhaps, who is told of each transaction.
+    pub fn observed(database: Database, observer: Option<Arc<dyn Observer>>) -> Self {
         let limits = Limits {
             commands_per_batch_max: CALLS_PER_BATCH_MAX,
             keys_per_batch_max: NonZeroUsize::MIN,
@@ -45,7 +51,7 @@ impl SqliteAuditLog {
             waiting_max: database.queue_max(),
         };
         let turns = database.writer_turns();
-        let appends = GroupCommit::new(limits, move |slot| {
+        let appends = GroupCommit::observed(limits, observer, move |slot| {
             turns.take(move |session| {
                 if let Some(batch) = slot.take() {
                     append_all(session, batch);
@@ -53,6 +59,11 @@ impl SqliteAuditLog {
             });
         });
         Self { appends, database }
+    }
+
+    /// How many calls wait, and whether a transaction is under way.
+    pub fn load(&self) -> Load {
+        self.appends.load()
     }
 }
 

@@ -14,13 +14,14 @@ mod facts;
 mod writes;
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
 use domain::model::{BookSeats, Booked, BookingId, Cancelled};
 use domain::ports::{BookError, BookingStore, CancelError, StoreError};
 use domain::rules::{SaleAnswer, SaleCommand};
-use group_commit::{GroupCommit, Limits, NotDone};
+use group_commit::{GroupCommit, Limits, Load, NotDone, Observer};
 
 use crate::Database;
 use crate::error::{defect, not_run};
@@ -47,6 +48,11 @@ pub struct SqliteBookingStore {
 impl SqliteBookingStore {
     /// A store in this database. Its clones share their batches.
     pub fn new(database: Database) -> Self {
+        Self::observed(database, None)
+    }
+
+    /// As [`new`](Self::new), with somebody, perhaps, who is told of each batch.
+    pub fn observed(database: Database, observer: Option<Arc<dyn Observer>>) -> Self {
         let limits = Limits {
             commands_per_batch_max: COMMANDS_PER_BATCH_MAX,
             keys_per_batch_max: NonZeroUsize::MIN,
@@ -56,7 +62,7 @@ impl SqliteBookingStore {
             waiting_max: database.queue_max(),
         };
         let turns = database.writer_turns();
-        let counter = GroupCommit::new(limits, move |slot| {
+        let counter = GroupCommit::observed(limits, observer, move |slot| {
             turns.take(move |session| {
                 if let Some(batch) = slot.take() {
                     batch::run(session, batch, batch::sell);
@@ -64,6 +70,11 @@ impl SqliteBookingStore {
             });
         });
         Self { counter, database }
+    }
+
+    /// How many commands wait, and whether a transaction is under way.
+    pub fn load(&self) -> Load {
+        self.counter.load()
     }
 
     /// Has a command decided in its turn, even if nobody waits for it any more. One

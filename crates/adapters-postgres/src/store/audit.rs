@@ -6,11 +6,12 @@ mod list;
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::model::{AuditEntry, AuditFilter, AuditRecord, Listing, Page, Timeline};
 use domain::ports::{AuditLog, StoreError};
-use group_commit::{GroupCommit, Limits, Load};
+use group_commit::{GroupCommit, Limits, Load, Observer};
 
 use crate::Database;
 use crate::in_turn::in_turn;
@@ -30,6 +31,11 @@ pub struct PgAuditLog {
 impl PgAuditLog {
     /// A log in this database.
     pub fn new(database: Database) -> Self {
+        Self::observed(database, None)
+    }
+
+    /// As [`new`](Self::new), with somebody, perhaps, who is told of each statement.
+    pub fn observed(database: Database, observer: Option<Arc<dyn Observer>>) -> Self {
         let limits = Limits {
             commands_per_batch_max: CALLS_MAX,
             keys_per_batch_max: NonZeroUsize::MIN,
@@ -39,7 +45,7 @@ impl PgAuditLog {
             waiting_max: database.batches.waiting_max,
         };
         let writer = database.clone();
-        let calls = GroupCommit::new(limits, move |slot| {
+        let calls = GroupCommit::observed(limits, observer, move |slot| {
             let database = writer.clone();
             writer.spawn(async move {
                 if let Some(batch) = slot.take() {

@@ -11,13 +11,14 @@ mod keys;
 mod writes;
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::model::{BookSeats, Booked, BookingId, Cancelled, EventId};
 use domain::ports::{BookError, BookingStore, CancelError, StoreError};
 use domain::rules::{SaleAnswer, SaleCommand};
 use futures::FutureExt;
-use group_commit::{GroupCommit, Load};
+use group_commit::{GroupCommit, Load, Observer};
 
 use crate::Database;
 use crate::error::defect;
@@ -37,8 +38,13 @@ pub struct PgBookingStore {
 impl PgBookingStore {
     /// A store in this database.
     pub fn new(database: Database) -> Self {
+        Self::observed(database, None)
+    }
+
+    /// As [`new`](Self::new), with somebody, perhaps, who is told of each batch.
+    pub fn observed(database: Database, observer: Option<Arc<dyn Observer>>) -> Self {
         let seller = database.clone();
-        let sales = GroupCommit::new(database.batches, move |slot| {
+        let sales = GroupCommit::observed(database.batches, observer, move |slot| {
             let database = seller.clone();
             seller.spawn(async move {
                 if let Some(batch) = slot.take() {

@@ -42,5 +42,8 @@ fn announce(server: &Server) {
     for address in server.addresses() {
         let _ = writeln!(out, "listening on http://{address}");
     }
+    if let Some(address) = server.metrics_address() {
+        let _ = writeln!(out, "metrics on http://{address}/metrics");
+    }
     let _ = out.flush();
 }

@@ -19,6 +19,7 @@ use actix_web::{Error, web};
 use domain::model::{Email, LimitSubject, Principal, RateDecision, RatePolicy, UserId};
 use domain::ports::RateLimiter;
 use futures::FutureExt;
+use prometheus::IntCounter;
 
 use self::class::{RateClass, class_of};
 use self::client::Proxies;
@@ -26,6 +27,7 @@ use super::problem::Problem;
 use super::status::rate_limited;
 use crate::app::App;
 use crate::auth::Credential;
+use crate::metrics::Metrics;
 use crate::settings::{HttpSettings, RatePolicies};
 
 /// What is left of a policy, for this client (draft-ietf-httpapi-ratelimit-headers-10).
@@ -50,19 +52,22 @@ pub(crate) struct RateLimits {
 struct Limit {
     policy: RatePolicy,
     shown: HeaderValue,
+    refusals: IntCounter,
 }
 
 impl Limit {
-    fn new(policy: RatePolicy) -> Self {
+    fn new(policy: RatePolicy, metrics: &Metrics) -> Self {
         let (name, quota, window) = (policy.name(), policy.quota(), policy.window().as_secs());
         let shown = format!("\"{name}\";q={quota};w={window}");
         Self {
             policy,
+            refusals: metrics.refusals(&policy),
             shown: HeaderValue::try_from(shown).expect("a policy's name is plain ASCII"),
         }
     }
 
     fn refusal(&self, decision: &RateDecision) -> Problem {
+        self.refusals.inc();
         rate_limited(self.policy.name(), seconds(decision.retry_after).max(1))
     }
 
@@ -82,16 +87,18 @@ impl RateLimits {
         limiter: Arc<dyn RateLimiter>,
         policies: RatePolicies,
         settings: &HttpSettings,
+        metrics: &Metrics,
     ) -> Self {
+        let limit = |policy| Limit::new(policy, metrics);
         Self {
             limiter,
             proxies: Proxies::new(settings),
-            read: Limit::new(policies.read),
-            book: Limit::new(policies.book),
-            register: Limit::new(policies.register),
-            admin: Limit::new(policies.admin),
-            login_account: Limit::new(policies.login_account),
-            login_address: Limit::new(policies.login_address),
+            read: limit(policies.read),
+            book: limit(policies.book),
+            register: limit(policies.register),
+            admin: limit(policies.admin),
+            login_account: limit(policies.login_account),
+            login_address: limit(policies.login_address),
         }
     }
 

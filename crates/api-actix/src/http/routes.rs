@@ -1,18 +1,27 @@
 //! All paths, and which handler answers which method.
 
+use std::rc::Rc;
+
+use actix_web::dev::ServiceRequest;
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
-use actix_web::{Handler, HttpResponse, Resource, Responder, Route, guard, web};
+use actix_web::{Handler, HttpRequest, HttpResponse, Resource, Responder, Route, guard, web};
 
 use super::access::{self, *};
+use super::middleware::request_context::RequestContext;
 use super::problem::Problem;
 use super::status::method_not_allowed;
 use super::{account, admin, docs, public};
+use crate::metrics::{RequestMetrics, RouteMetrics};
+
+/// Where the calls of admins begin.
+const ADMIN: &str = "/admin";
 
 /// Registers everything. Paths are tried in this order, so those of an on-sale
 /// come first, and `me` before the ids of others.
-pub(crate) fn configure(service: &mut web::ServiceConfig) {
+pub(crate) fn configure(service: &mut web::ServiceConfig, requests: &RequestMetrics) {
     use public::*;
+    let resource = |path, methods| resource(requests, path, methods);
     service
         .service(resource("/bookings", vec![post(BOOK, book::book)]))
         .service(resource(
@@ -36,12 +45,12 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
             "/users",
             vec![post(REGISTER_USER, register_user::register_user)],
         ))
-        .configure(accounts)
+        .configure(|service| accounts(service, requests))
         .service(resource(
             "/users/{user_id}/bookings",
             vec![get(BOOKING_HISTORY, booking_history::booking_history)],
         ))
-        .service(admin())
+        .service(admin(requests))
         .service(resource(
             "/openapi.json",
             vec![get(DOCS, docs::description)],
@@ -51,8 +60,9 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
         .default_service(web::to(not_found));
 }
 
-fn accounts(service: &mut web::ServiceConfig) {
+fn accounts(service: &mut web::ServiceConfig, requests: &RequestMetrics) {
     use account::*;
+    let resource = |path, methods| resource(requests, path, methods);
     service
         .service(resource(
             "/users/me",
@@ -83,87 +93,93 @@ fn accounts(service: &mut web::ServiceConfig) {
 }
 
 /// Strangers do not learn what exists below `/admin`, nor by which methods.
-fn admin() -> impl actix_web::dev::HttpServiceFactory {
+fn admin(requests: &RequestMetrics) -> impl actix_web::dev::HttpServiceFactory + use<> {
     use admin::*;
-    web::scope("/admin")
-        .service(admin_resource(
-            "/users",
+    let resource = |path, methods| admin_resource(requests, path, methods);
+    web::scope(ADMIN)
+        .service(resource(
+            "/admin/users",
             vec![get(LIST_USERS, list_users::list_users)],
         ))
-        .service(admin_resource(
-            "/users/{user_id}",
+        .service(resource(
+            "/admin/users/{user_id}",
             vec![
                 get(VIEW_USER, view_user::view_user),
                 delete(ERASE_USER, erase_user::erase_user),
             ],
         ))
-        .service(admin_resource(
-            "/users/{user_id}/suspend",
+        .service(resource(
+            "/admin/users/{user_id}/suspend",
             vec![post(SUSPEND_USER, suspend_user::suspend_user)],
         ))
-        .service(admin_resource(
-            "/users/{user_id}/reinstate",
+        .service(resource(
+            "/admin/users/{user_id}/reinstate",
             vec![post(REINSTATE_USER, reinstate_user::reinstate_user)],
         ))
-        .service(admin_resource(
-            "/users/{user_id}/password-token",
+        .service(resource(
+            "/admin/users/{user_id}/password-token",
             vec![post(
                 ISSUE_PASSWORD_TOKEN,
                 issue_password_token::issue_password_token,
             )],
         ))
-        .service(admin_resource(
-            "/events",
+        .service(resource(
+            "/admin/events",
             vec![post(PUBLISH_EVENT, publish_event::publish_event)],
         ))
-        .service(admin_resource(
-            "/events/{event_id}",
+        .service(resource(
+            "/admin/events/{event_id}",
             vec![
                 put(CHANGE_EVENT, change_event::change_event),
                 delete(DELETE_EVENT, delete_event::delete_event),
             ],
         ))
-        .service(admin_resource(
-            "/events/{event_id}/bookings",
+        .service(resource(
+            "/admin/events/{event_id}/bookings",
             vec![get(EVENT_BOOKINGS, event_bookings::event_bookings)],
         ))
-        .service(admin_resource(
-            "/analytics",
+        .service(resource(
+            "/admin/analytics",
             vec![get(ANALYTICS, analytics::analytics)],
         ))
-        .service(admin_resource(
-            "/seed_demo_data",
+        .service(resource(
+            "/admin/seed_demo_data",
             vec![post(SEED_DEMO_DATA, seed_demo_data::seed_demo_data)],
         ))
-        .service(admin_resource(
-            "/api-keys",
+        .service(resource(
+            "/admin/api-keys",
             vec![
                 post(CREATE_API_KEY, create_api_key::create_api_key),
                 get(LIST_API_KEYS, list_api_keys::list_api_keys),
             ],
         ))
-        .service(admin_resource(
-            "/api-keys/{api_key_id}",
+        .service(resource(
+            "/admin/api-keys/{api_key_id}",
             vec![delete(REVOKE_API_KEY, revoke_api_key::revoke_api_key)],
         ))
-        .service(admin_resource(
-            "/api-keys/{api_key_id}/rotate",
+        .service(resource(
+            "/admin/api-keys/{api_key_id}/rotate",
             vec![post(ROTATE_API_KEY, rotate_api_key::rotate_api_key)],
         ))
-        .service(admin_resource(
-            "/audit",
+        .service(resource(
+            "/admin/audit",
             vec![get(LIST_AUDIT, list_audit::list_audit)],
         ))
-        .default_service(guarded(NO_ADMIN_CALL, web::route().to(not_found)))
+        .default_service(guarded(
+            NO_ADMIN_CALL,
+            requests.of_no_route(),
+            web::route().to(not_found),
+        ))
 }
 
 async fn not_found() -> HttpResponse {
     Problem::of_status(StatusCode::NOT_FOUND).into_response()
 }
 
-/// A method and the route that answers it.
+/// A method, the call that it makes, and the route that answers it.
 struct Method {
     name: &'static str,
+    call: Call,
     route: Route,
 }
 
@@ -179,7 +195,8 @@ where
         .to(handler);
     Method {
         name: "GET, HEAD",
-        route: guarded(call, route),
+        call,
+        route,
     }
 }
 
@@ -193,7 +210,8 @@ macro_rules! method {
         {
             Method {
                 name: $name,
-                route: guarded(call, web::$function().to(handler)),
+                call,
+                route: web::$function().to(handler),
             }
         }
     };
@@ -204,35 +222,54 @@ method!(put, "PUT");
 method!(patch, "PATCH");
 method!(delete, "DELETE");
 
-/// Puts the call's guard before the route.
-fn guarded(call: Call, route: Route) -> Route {
-    route.wrap(from_fn(move |request, next| {
+/// Puts the call's guard before the route, and notes that it was reached.
+fn guarded(call: Call, metrics: Rc<RouteMetrics>, route: Route) -> Route {
+    route.wrap(from_fn(move |request: ServiceRequest, next| {
+        RequestContext::reached(request.request(), &metrics);
         access::guard(call, request, next)
     }))
 }
 
 /// A path with its methods; any other is answered 405 with `Allow`.
-fn resource(path: &str, methods: Vec<Method>) -> Resource {
-    with_default(path, methods, |route| route)
+fn resource(requests: &RequestMetrics, path: &'static str, methods: Vec<Method>) -> Resource {
+    let metrics = requests.of_route(path);
+    let not_allowed = not_allowed(&methods, &metrics);
+    with_methods(
+        web::resource(path).default_service(not_allowed),
+        methods,
+        &metrics,
+    )
 }
 
-/// The same for the admin alone.
-fn admin_resource(path: &str, methods: Vec<Method>) -> Resource {
-    with_default(path, methods, |route| guarded(NO_ADMIN_CALL, route))
+/// The same below `/admin`, for the admin alone. The path is a whole one.
+fn admin_resource(requests: &RequestMetrics, path: &'static str, methods: Vec<Method>) -> Resource {
+    let metrics = requests.of_route(path);
+    let not_allowed = not_allowed(&methods, &metrics);
+    let not_allowed = guarded(NO_ADMIN_CALL, Rc::clone(&metrics), not_allowed);
+    let within = path.strip_prefix(ADMIN).unwrap_or(path);
+    with_methods(
+        web::resource(within).default_service(not_allowed),
+        methods,
+        &metrics,
+    )
 }
 
-fn with_default(path: &str, methods: Vec<Method>, wrap: impl Fn(Route) -> Route) -> Resource {
+fn with_methods(resource: Resource, methods: Vec<Method>, metrics: &Rc<RouteMetrics>) -> Resource {
+    methods.into_iter().fold(resource, |resource, method| {
+        resource.route(guarded(method.call, Rc::clone(metrics), method.route))
+    })
+}
+
+fn not_allowed(methods: &[Method], metrics: &Rc<RouteMetrics>) -> Route {
     let allow = methods
         .iter()
         .map(|method| method.name)
         .collect::<Vec<_>>()
         .join(", ");
-    let not_allowed = web::route().to(move || {
+    let metrics = Rc::clone(metrics);
+    web::route().to(move |request: HttpRequest| {
+        RequestContext::reached(&request, &metrics);
         let allow = allow.clone();
         async move { method_not_allowed(allow).into_response() }
-    });
-    let resource = web::resource(path).default_service(wrap(not_allowed));
-    methods
-        .into_iter()
-        .fold(resource, |resource, method| resource.route(method.route))
+    })
 }

@@ -33,6 +33,7 @@ pub(crate) fn start(
     stopped_by: StoppedBy,
 ) -> std::io::Result<(Server, Vec<SocketAddr>)> {
     let refuses_strangers = app.is_open() && !app.auth.open_beyond_loopback;
+    let requests = app.services().metrics.requests.clone();
     let data = web::Data::new(app);
     let outermost = Outermost::new(settings);
     let origins = settings.cors_origins.clone();
@@ -42,9 +43,10 @@ pub(crate) fn start(
     };
     let mut server = HttpServer::new(move || {
         let outermost = outermost.clone();
+        let no_route = requests.of_no_route();
         ActixApp::new()
             .app_data(data.clone())
-            .configure(routes::configure)
+            .configure(|service| routes::configure(service, &requests))
             // The last one is the outermost.
             .wrap(Compress::default())
             .wrap(from_fn(conditional::answer))
@@ -58,7 +60,7 @@ pub(crate) fn start(
                 cors::for_origins(&origins),
             ))
             .wrap(from_fn(move |request, next| {
-                request_context::wrap(outermost.clone(), request, next)
+                request_context::wrap(outermost.clone(), no_route.clone(), request, next)
             }))
     })
     .workers(workers.get())

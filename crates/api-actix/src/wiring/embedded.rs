@@ -10,9 +10,10 @@ use adapters_embedded::{
 };
 
 use crate::failure::Failure;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 
-use super::Stores;
+use super::{Stores, meters};
 
 /// Where the data are when nobody says so: below the folder in which the
 /// program was started.
@@ -43,7 +44,10 @@ pub(super) fn settings(settings: &Settings) -> Result<SqliteSettings, Failure> {
 
 /// Opens the file and brings it to this version's schema. Nobody else has it
 /// open, so there is no version of a schema to be careful of.
-pub(super) async fn open(settings: SqliteSettings) -> Result<(Stores, String), Failure> {
+pub(super) async fn open(
+    settings: SqliteSettings,
+    metrics: &Metrics,
+) -> Result<(Stores, String), Failure> {
     let opened = tokio::task::spawn_blocking(move || Database::open(&settings)).await;
     let database = opened
         .map_err(|panic| Failure::new(format!("the embedded store failed: {panic}")))?
@@ -52,13 +56,20 @@ pub(super) async fn open(settings: SqliteSettings) -> Result<(Stores, String), F
         Some(path) => format!("the embedded store, {}", path.display()),
         None => "the embedded store, in memory: gone when this process ends".to_owned(),
     };
-    Ok((stores(database, place), "the schema is current".to_owned()))
+    Ok((
+        stores(database, place, metrics),
+        "the schema is current".to_owned(),
+    ))
 }
 
-fn stores(database: Database, place: String) -> Stores {
+fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
     let events = Arc::new(SqliteEventStore::new(database.clone()));
+    let observer = |queue| Some(metrics.batches.observer(queue));
+    let bookings = SqliteBookingStore::observed(database.clone(), observer(meters::BOOKINGS));
+    let audit = SqliteAuditLog::observed(database.clone(), observer(meters::AUDIT));
+    meters::watch_sqlite(metrics, &database, &bookings, &audit);
     Stores {
-        bookings: Arc::new(SqliteBookingStore::new(database.clone())),
+        bookings: Arc::new(bookings),
         records: Arc::new(SqliteBookingRecords::new(database.clone())),
         events: events.clone(),
         catalogue: events,
@@ -66,7 +77,7 @@ fn stores(database: Database, place: String) -> Stores {
         accounts: Arc::new(SqliteAccountStore::new(database.clone())),
         sessions: Arc::new(SqliteSessionStore::new(database.clone())),
         api_keys: Arc::new(SqliteApiKeyStore::new(database.clone())),
-        audit: Arc::new(SqliteAuditLog::new(database.clone())),
+        audit: Arc::new(audit),
         sales: Arc::new(SqliteSalesReports::new(database.clone())),
         demo: Arc::new(SqliteDemoStore::new(database.clone())),
         maintenance: Arc::new(SqliteMaintenance::new(database.clone())),

@@ -13,10 +13,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::failure::{Failure, with_causes};
+use crate::metrics::Metrics;
 use crate::redact::redact_url;
 use crate::settings::Settings;
 
-use super::{Queue, Schema, Stores};
+use super::{Queue, Schema, Stores, meters};
 
 pub(super) struct Plan {
     settings: PgSettings,
@@ -43,7 +44,11 @@ impl Plan {
     }
 
     /// Waits for the server, sees to the schema, and opens a pool.
-    pub(super) async fn open(self, schema: Schema) -> Result<(Stores, String), Failure> {
+    pub(super) async fn open(
+        self,
+        schema: Schema,
+        metrics: &Metrics,
+    ) -> Result<(Stores, String), Failure> {
         let database = self.connect().await?;
         let migrated = match schema {
             Schema::Migrate => adapters_postgres::migrate(&self.settings)
@@ -53,7 +58,7 @@ impl Plan {
         };
         require_current(&database).await?;
         let place = format!("PostgreSQL at {}", redact_url(&self.settings.url));
-        Ok((stores(database, place), describe(migrated)))
+        Ok((stores(database, place, metrics), describe(migrated)))
     }
 
     async fn connect(&self) -> Result<Database, Failure> {
@@ -116,9 +121,13 @@ impl Queue for PgBookingStore {
     }
 }
 
-fn stores(database: Database, place: String) -> Stores {
+fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
     let events = Arc::new(PgEventStore::new(database.clone()));
-    let bookings = Arc::new(PgBookingStore::new(database.clone()));
+    let observer = |queue| Some(metrics.batches.observer(queue));
+    let bookings = PgBookingStore::observed(database.clone(), observer(meters::BOOKINGS));
+    let audit = PgAuditLog::observed(database.clone(), observer(meters::AUDIT));
+    let (bookings, audit) = (Arc::new(bookings), Arc::new(audit));
+    meters::watch_postgres(metrics, &database, &bookings, &audit);
     Stores {
         bookings: bookings.clone(),
         records: Arc::new(PgBookingRecords::new(database.clone())),
@@ -128,7 +137,7 @@ fn stores(database: Database, place: String) -> Stores {
         accounts: Arc::new(PgAccountStore::new(database.clone())),
         sessions: Arc::new(PgSessionStore::new(database.clone())),
         api_keys: Arc::new(PgApiKeyStore::new(database.clone())),
-        audit: Arc::new(PgAuditLog::new(database.clone())),
+        audit,
         sales: Arc::new(PgSalesReports::new(database.clone())),
         demo: Arc::new(PgDemoStore::new(database.clone())),
         maintenance: Arc::new(PgMaintenance::new(database.clone())),

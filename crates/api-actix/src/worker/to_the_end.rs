@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::{CatchUnwind, LocalBoxFuture};
+use tracing::Instrument;
 
 use super::WokenTogether;
 use super::waiting::Place;
@@ -62,7 +63,8 @@ impl<T: 'static> Future for ToTheEnd<T> {
 impl<T: 'static> Drop for ToTheEnd<T> {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            actix_web::rt::spawn(work.map(drop));
+            // Its lines go on naming the request.
+            actix_web::rt::spawn(work.map(drop).in_current_span());
         }
     }
 }

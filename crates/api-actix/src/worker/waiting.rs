@@ -22,6 +22,16 @@ impl Waiting {
         })
     }
 
+    /// How many may wait.
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// How many wait now.
+    pub(crate) fn count(&self) -> usize {
+        self.now.load(Ordering::Relaxed)
+    }
+
     /// A place for one more piece of work, if there is room.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Place> {
         let taken = self

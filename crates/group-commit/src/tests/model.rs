@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 use super::limit;
 use super::seed::Seed;
-use crate::batch::Group;
+use crate::batch::{Group, Times};
 use crate::lanes::{Lanes, Place};
 use crate::{Limits, NotRun};
 
@@ -164,7 +164,14 @@ impl Bench {
         };
         self.next_command += 1;
         let deadline = deadline.map(|deadline| self.at(deadline));
-        let submitted = self.lanes.submit(key, waiting.command, deadline);
+        let submitted = self.lanes.submit(
+            key,
+            waiting.command,
+            Times {
+                deadline,
+                ..Times::default()
+            },
+        );
         self.waiting.push(waiting);
         self.places.push((waiting, submitted.place));
         self.turn(key);

@@ -11,7 +11,7 @@ use domain::model::{Actor, AuditEntry, AuditObject};
 
 use super::{Access, Call};
 use crate::app::App;
-use crate::http::middleware::request_context::RequestId;
+use crate::http::middleware::request_context::RequestContext;
 use crate::http::problem::Problem;
 
 /// Refusals that are recorded in a second: whoever hammers at the door must not
@@ -90,7 +90,7 @@ pub(super) async fn refused(
         action: call.operation.to_owned(),
         object: object_of(request.match_info()),
         refused: Some(problem.code.to_owned()),
-        request_id: RequestId::of(request.request()),
+        request_id: RequestContext::id_of(request.request()),
     };
     append(app, entry).await;
 }
@@ -119,7 +119,7 @@ fn entry_of<B>(call: Call, actor: Actor, response: &ServiceResponse<B>) -> Audit
         action: call.operation.to_owned(),
         object: made.or_else(|| object_of(response.request().match_info())),
         refused: problem.map(|problem| problem.code.to_owned()),
-        request_id: RequestId::of(response.request()),
+        request_id: RequestContext::id_of(response.request()),
     }
 }
 

@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 use domain::model::{Actor, Principal};
+use tracing::Instrument;
 
 use super::{Access, Call, Caller, Recorded, audit};
 use crate::app::App;
@@ -66,12 +67,13 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         return Ok(response.map_into_left_body());
     }
     // What is done is recorded, whether its client waits for it or not.
-    let work = actix_web::rt::spawn(async move {
+    let work = async move {
         let mut response = next.call(request).await?;
         limits::show(left, response.headers_mut());
         audit::answered(&app, call, actor, &response).await;
         Ok(response.map_into_left_body())
-    });
+    };
+    let work = actix_web::rt::spawn(work.in_current_span());
     match work.await {
         Ok(outcome) => outcome,
         Err(panic) => Err(Problem::internal(Box::new(panic)).into()),

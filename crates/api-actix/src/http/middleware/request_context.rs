@@ -2,6 +2,8 @@
 //! every error as a problem, adds what every answer has, and logs what somebody
 //! must act on.
 
+use std::cell::OnceCell;
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -24,6 +26,7 @@ use crate::failure::with_causes;
 use crate::http::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::http::problem::{MEDIA_TYPE, Problem, Written};
 use crate::http::status::{timed_out, uri_too_long};
+use crate::metrics::{RequestWatch, RouteMetrics};
 use crate::settings::HttpSettings;
 
 /// Carries the request's id, there and back.
@@ -51,40 +54,55 @@ impl Outermost {
     }
 }
 
-/// In a request's extensions: its id.
-#[derive(Debug, Clone)]
-pub(crate) struct RequestId(String);
+/// In a request's extensions: its id, and the route that it reached.
+pub(crate) struct RequestContext {
+    id: String,
+    route: OnceCell<Rc<RouteMetrics>>,
+}
 
-impl RequestId {
+impl RequestContext {
     /// The id of a request; empty for one that has not come through here.
-    pub(crate) fn of(request: &HttpRequest) -> String {
+    pub(crate) fn id_of(request: &HttpRequest) -> String {
         let extensions = request.extensions();
-        let id = extensions.get::<Self>();
-        id.map(|id| id.0.clone()).unwrap_or_default()
+        let context = extensions.get::<Rc<Self>>();
+        context
+            .map(|context| context.id.clone())
+            .unwrap_or_default()
+    }
+
+    /// Notes that a request has reached a route.
+    pub(crate) fn reached(request: &HttpRequest, route: &Rc<RouteMetrics>) {
+        if let Some(context) = request.extensions().get::<Rc<Self>>() {
+            // The first one stays, but there is only one.
+            let _ = context.route.set(Rc::clone(route));
+        }
     }
 }
 
 /// Calls the rest of the service within the request's context.
 pub(crate) async fn wrap<B: MessageBody + 'static>(
     outermost: Outermost,
+    no_route: Rc<RouteMetrics>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let watch = RequestWatch::begin(&no_route, request.method());
     let request_id = given_id(&request).unwrap_or_else(|| Uuid::new_v4().simple().to_string());
     let uri_bytes = request
         .uri()
         .path_and_query()
         .map_or(0, |uri| uri.as_str().len());
     if uri_bytes > URI_BYTES_MAX {
-        return Err(refuse(
-            &outermost,
-            &uri_too_long(URI_BYTES_MAX),
-            &request_id,
-        ));
+        let problem = uri_too_long(URI_BYTES_MAX);
+        watch.answered(None, problem.status);
+        return Err(refuse(&outermost, &problem, &request_id));
     }
-    request
-        .extensions_mut()
-        .insert(RequestId(request_id.clone()));
+    let context = Rc::new(RequestContext {
+        id: request_id,
+        route: OnceCell::new(),
+    });
+    request.extensions_mut().insert(Rc::clone(&context));
+    let request_id = &*context.id;
     // Off unless somebody debugs: a span costs more than many a request. What
     // is logged about a request by default names its id itself.
     let span = tracing::debug_span!(
@@ -109,17 +127,20 @@ pub(crate) async fn wrap<B: MessageBody + 'static>(
             if is_first_of_this_second() {
                 tracing::warn!(request_id, "no answer was found within {limit:?}");
             }
-            return Err(refuse(&outermost, &timed_out(), &request_id));
+            let problem = timed_out();
+            watch.answered(context.route.get(), problem.status);
+            return Err(refuse(&outermost, &problem, request_id));
         }
     };
-    let mut response = render(response, &request_id);
+    let mut response = render(response, request_id);
     let status = response.status();
+    watch.answered(context.route.get(), status);
     let request = response.request().clone();
     complete(
         &outermost,
         request.path(),
         status,
-        &request_id,
+        request_id,
         response.headers_mut(),
     );
     tracing::debug!(status = response.status().as_u16(), "answered");

@@ -151,7 +151,9 @@ pub(crate) async fn book(
     let booked = app
         .run(|services| async move {
             let (store, gate) = (&*services.stores.bookings, &*services.gate.port);
-            usecases::book(store, gate, &services.policy, reservation, command).await
+            let booked = usecases::book(store, gate, &services.policy, reservation, command).await;
+            services.metrics.sales.decided(&booked);
+            booked
         })
         .await??;
     let mut response = HttpResponse::Created();

@@ -52,7 +52,10 @@ pub(crate) async fn cancel_booking(
     }
     let cancelled = app
         .run(|services| async move {
-            usecases::cancel(&*services.stores.bookings, &*services.gate.port, booking_id).await
+            let (store, gate) = (&*services.stores.bookings, &*services.gate.port);
+            let cancelled = usecases::cancel(store, gate, booking_id).await;
+            services.metrics.sales.cancelled(&cancelled);
+            cancelled
         })
         .await??;
     Ok(HttpResponse::Ok().json(CancelResponse {
