@@ -14,6 +14,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::tls::{Roots, Tls, Verified};
 
+/// A transaction that has nothing to do for this long has lost its client: this program
+/// thinks between two statements for milliseconds, on a busy machine for more.
+const IDLE_MIN: Duration = Duration::from_secs(2);
+
 /// How to reach PostgreSQL and what a session of ours may do to it.
 #[derive(Clone)]
 pub struct PgSettings {
@@ -140,7 +144,8 @@ fn session_config(
         let problem = "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full";
         return Err(ConnectError::Url(problem.to_owned()));
     }
-    // A session that lost its client or stands still must not keep a row locked.
+    // A session that lost its client or stands still must not keep a row locked, or no
+    // longer than others would wait for it: a COMMIT that got lost on the way never comes.
     // Statements find their rows by index, and these are in memory or on a disk
     // without a head to move; PostgreSQL's own default, 4, has it read a table of
     // a thousand rows from end to end instead. Measured with that many events on
@@ -151,7 +156,7 @@ fn session_config(
          -c random_page_cost=1.1",
         settings.lock_timeout.as_millis(),
         settings.statement_timeout.as_millis(),
-        2 * settings.statement_timeout.as_millis(),
+        settings.lock_timeout.max(IDLE_MIN).as_millis(),
     );
     let options = match config.get_options() {
         Some(given) => format!("{limits} {given}"),

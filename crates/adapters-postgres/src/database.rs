@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::connect::{self, ConnectError, PgSettings, Sessions};
-use crate::error;
+use crate::error::{self, TRIES_MAX};
 use crate::transaction::Transaction;
 
 /// A pool of connections to one PostgreSQL database. Cheap to clone.
@@ -30,6 +30,7 @@ use crate::transaction::Transaction;
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
+    sessions: Sessions,
     /// Transactions under way. Fewer than there are connections: those that wait
     /// for the lock of a popular event must not keep everybody else from reading.
     transactions: Arc<Semaphore>,
@@ -85,6 +86,7 @@ impl Database {
         let mut manager = ManagerConfig::<AsyncPgConnection>::default();
         let lost = Arc::new(AtomicBool::new(false));
         let found = lost.clone();
+        let anew = sessions.clone();
         manager.custom_setup = Box::new(move |_url| {
             let (sessions, found) = (sessions.clone(), found.clone());
             async move {
@@ -126,6 +128,7 @@ impl Database {
             .min(at_least_one(transactions_max as usize));
         Self {
             pool,
+            sessions: anew,
             transactions: Arc::new(Semaphore::new(transactions_max as usize)),
             acquire_timeout: settings.acquire_timeout,
             failures,
@@ -223,8 +226,36 @@ impl Database {
     }
 
     /// Runs `work` in a transaction that is committed when it returns `Ok` and
-    /// rolled back otherwise.
+    /// rolled back otherwise; and in another one if somebody else's came in between,
+    /// and nothing was done.
     pub(crate) async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + std::error::Error + Send + 'static,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Result<T, E>>
+            + Clone
+            + Send
+            + 'static,
+    {
+        let database = self.clone();
+        self.run_to_the_end(async move {
+            let mut tries = 1;
+            loop {
+                match database.transaction_here(work.clone()).await {
+                    Err(error) if tries < TRIES_MAX && error::is_race(&error) => {
+                        tracing::debug!(%error, tries, "a transaction is tried again");
+                        tries += 1;
+                    }
+                    outcome => return outcome,
+                }
+            }
+        })
+        .await
+    }
+
+    /// As [`transaction`](Self::transaction), and only once: for work that uses up
+    /// what it is given.
+    pub(crate) async fn transaction_once<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -262,6 +293,12 @@ impl Database {
     pub(crate) async fn open_transaction(&self) -> Result<Transaction, StoreError> {
         let turn = self.turn().await?;
         Ok(Transaction::new(self.checkout().await?, turn))
+    }
+
+    /// A connection beside the pool, to the server that the URL leads to now.
+    pub(crate) async fn connect_anew(&self) -> Result<AsyncPgConnection, StoreError> {
+        let connected = self.sessions.connect().await;
+        connected.map_err(|error| StoreError::Unavailable(Box::new(error)))
     }
 
     /// Starts a task on the pool's runtime.
