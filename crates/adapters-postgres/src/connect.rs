@@ -18,6 +18,10 @@ use crate::tls::{Roots, Tls, Verified};
 /// thinks between two statements for milliseconds, on a busy machine for more.
 const IDLE_MIN: Duration = Duration::from_secs(2);
 
+/// When a silent connection is asked whether it is there, and how often until it is not.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+const KEEPALIVES: u32 = 2;
+
 /// How to reach PostgreSQL and what a session of ours may do to it.
 #[derive(Clone)]
 pub struct PgSettings {
@@ -34,6 +38,9 @@ pub struct PgSettings {
     pub acquire_timeout: Duration,
     /// How long to wait for a new connection to be made.
     pub connect_timeout: Duration,
+    /// How long the server may take to answer a question that it need not think about,
+    /// before it is taken for lost.
+    pub answer_timeout: Duration,
     /// How long a statement may wait for a lock.
     pub lock_timeout: Duration,
     /// How long a statement may run.
@@ -91,6 +98,7 @@ pub enum ConnectError {
 pub(crate) struct Sessions {
     config: tokio_postgres::Config,
     tls: Option<MakeRustlsConnect>,
+    connect_timeout: Duration,
 }
 
 impl Sessions {
@@ -102,11 +110,24 @@ impl Sessions {
         let (config, tls) = session_config(settings)?;
         let direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
         let tls = tls.map(|tls| tls.connector(direct)).transpose()?;
-        Ok(Self { config, tls })
+        Ok(Self {
+            config,
+            tls,
+            connect_timeout: settings.connect_timeout,
+        })
     }
 
-    /// Opens one connection.
+    /// Opens one connection, within the time for that: the driver's own limit ends
+    /// when the server has accepted, which even one that stands still does.
     pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
+        let connected = tokio::time::timeout(self.connect_timeout, self.connect_patiently()).await;
+        connected.unwrap_or_else(|_| {
+            let silent = "the server accepted the connection and said nothing".to_owned();
+            Err(ConnectionError::BadConnection(silent))
+        })
+    }
+
+    async fn connect_patiently(&self) -> ConnectionResult<AsyncPgConnection> {
         let failed = |error| ConnectionError::BadConnection(describe(&error));
         match &self.tls {
             Some(tls) => {
@@ -164,6 +185,11 @@ fn session_config(
     };
     config.options(options);
     config.connect_timeout(settings.connect_timeout);
+    // For a connection that went without a word, as at a firewall, while others go on.
+    config.keepalives_idle(KEEPALIVE);
+    config.keepalives_interval(KEEPALIVE);
+    config.keepalives_retries(KEEPALIVES);
+    config.tcp_user_timeout(KEEPALIVE * (KEEPALIVES + 1));
     if config.get_application_name().is_none() {
         config.application_name("utsavam");
     }
@@ -246,6 +272,7 @@ mod tests {
             pool_size: 1,
             acquire_timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
+            answer_timeout: Duration::from_secs(1),
             lock_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
             keep_keys: Duration::from_secs(60),

@@ -41,6 +41,12 @@ fn is_conflict(error: &Error) -> bool {
     }
 }
 
+/// What a driver says of a connection that is closed, for one on which nobody answers.
+pub(crate) fn unanswered() -> Error {
+    let reason = "PostgreSQL does not answer any more".to_owned();
+    Error::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(reason))
+}
+
 /// An error of a statement before COMMIT was sent: nothing has happened.
 pub(crate) fn before_commit(error: Error) -> StoreError {
     match &error {

@@ -15,25 +15,29 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::connect::Sessions;
-use crate::error::AWAY;
 
 /// Between two questions to a server that answers.
 const BEAT: Duration = Duration::from_secs(1);
+
+/// So many connections in a row may break as soon as they are there, before the server
+/// is taken for lost.
+const BROKEN_MAX: u32 = 2;
 
 /// Between two attempts to reach one that does not.
 const RETRY: Duration = Duration::from_millis(200);
 
 /// What is known of the server. Cheap to clone; all clones are the same.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pulse(Arc<Shared>);
 
+#[derive(Debug)]
 struct Shared {
     state: watch::Sender<State>,
     /// Rung by whoever has reason to think that the server has gone.
     doubts: Notify,
 }
 
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     /// Why nobody answers, unless somebody does.
     silence: Option<Arc<str>>,
@@ -70,21 +74,27 @@ impl Pulse {
     ) -> Asking {
         let pulse = self.clone();
         Asking(tokio::spawn(async move {
-            let mut connection = Some(connection);
+            pulse.listen(connection, patience).await;
+            let mut broken = 0;
             loop {
-                match connection.take() {
-                    Some(connection) => pulse.listen(connection, patience).await,
-                    None => tokio::time::sleep(RETRY).await,
-                }
                 match timeout(patience, sessions.connect()).await {
-                    Ok(Ok(new)) => {
+                    Ok(Ok(connection)) => {
+                        broken = 0;
                         pulse.found();
-                        connection = Some(new);
+                        pulse.listen(connection, patience).await;
+                        continue;
                     }
-                    Ok(Err(error)) if is_answer(&error.to_string()) => pulse.found(),
-                    Ok(Err(error)) => pulse.lost(&error.to_string()),
+                    Ok(Err(error)) => match Refusal::of(&error.to_string()) {
+                        Refusal::Full => pulse.found(),
+                        Refusal::Broken if broken < BROKEN_MAX => {
+                            broken += 1;
+                            continue;
+                        }
+                        Refusal::Broken | Refusal::Away => pulse.lost(&error.to_string()),
+                    },
                     Err(_) => pulse.lost("it accepts connections and says nothing"),
                 }
+                tokio::time::sleep(RETRY).await;
             }
         }))
     }
@@ -167,10 +177,27 @@ impl Pulse {
     }
 }
 
-/// Whether a refusal came from a server that goes on serving those whom it has let in:
-/// it has no place left, for instance.
-fn is_answer(refusal: &str) -> bool {
-    refusal.contains("db error") && !AWAY.iter().any(|away| refusal.contains(away))
+/// What it means that a connection was not to be had.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    /// The server serves those whom it has let in.
+    Full,
+    /// The connection came about and broke: perhaps somebody ended the session.
+    Broken,
+    /// Nobody is there to serve.
+    Away,
+}
+
+impl Refusal {
+    fn of(text: &str) -> Self {
+        if text.contains("the database system is") || text.contains("error connecting") {
+            Self::Away
+        } else if text.contains("db error") && !text.contains("terminating connection") {
+            Self::Full
+        } else {
+            Self::Broken
+        }
+    }
 }
 
 #[cfg(test)]
@@ -179,13 +206,30 @@ mod tests {
 
     #[test]
     fn a_server_that_has_no_place_left_is_there() {
-        for (refusal, expected) in [
-            ("db error: FATAL: sorry, too many clients already", true),
-            ("db error: FATAL: the database system is starting up", false),
-            ("db error: FATAL: the database system is shutting down", false),
-            ("error connecting to server: Connection refused (os error 111)", false),
+        for (text, expected) in [
+            (
+                "db error: FATAL: sorry, too many clients already",
+                Refusal::Full,
+            ),
+            (
+                "db error: FATAL: the database system is starting up",
+                Refusal::Away,
+            ),
+            (
+                "db error: FATAL: the database system is shutting down",
+                Refusal::Away,
+            ),
+            (
+                "error connecting to server: Connection refused (os error 111)",
+                Refusal::Away,
+            ),
+            (
+                "terminating connection due to administrator command",
+                Refusal::Broken,
+            ),
+            ("connection closed", Refusal::Broken),
         ] {
-            assert_eq!(is_answer(refusal), expected, "{refusal}");
+            assert_eq!(Refusal::of(text), expected, "{text}");
         }
     }
 
@@ -201,7 +245,10 @@ mod tests {
         pulse.lost("gone");
         assert_eq!(pulse.losses(), 1);
         assert!(matches!(pulse.check(), Err(StoreError::Unavailable(_))));
-        assert_eq!(pulse.while_beating(std::future::pending::<()>()).await, None);
+        assert_eq!(
+            pulse.while_beating(std::future::pending::<()>()).await,
+            None
+        );
         let ((), ()) = futures::join!(pulse.beating(), async { pulse.found() });
         assert!(pulse.check().is_ok());
     }

@@ -79,7 +79,7 @@ pub(super) async fn attempt(
     let mut tries = 1;
     loop {
         let transaction = database.open_transaction().await?;
-        match once(transaction, work, locking).await {
+        match once(database, transaction, work, locking).await {
             Err(Failure::NothingDone(error)) if tries < TRIES_MAX && is_passing(&error) => {
                 tracing::debug!(%error, tries, "a batch is tried again");
                 tries += 1;
@@ -95,11 +95,17 @@ fn is_passing(error: &StoreError) -> bool {
 }
 
 async fn once(
+    database: &Database,
     mut transaction: Transaction,
     work: &Work,
     locking: Locking,
 ) -> Result<Outcome, Failure> {
-    match sell(&mut transaction, work, locking).await {
+    let sold = database.answer_in_time(sell(&mut transaction, work, locking));
+    let Some(sold) = sold.await else {
+        // Dropped in the middle, so the pool closes it.
+        return Err(error::before_commit(error::unanswered()).into());
+    };
+    match sold {
         Ok((outcome, Some((writes, traces)))) => match writes.commit(transaction).await {
             Ok(()) => Ok(outcome),
             Err(cause @ StoreError::OutcomeUnknown(_)) => Err(Failure::Unknown {

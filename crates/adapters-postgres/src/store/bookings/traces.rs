@@ -5,7 +5,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use domain::ports::StoreError;
 
 use crate::Database;
-use crate::error::{before_commit, with_commit};
+use crate::error::{before_commit, unanswered, with_commit};
 use crate::prepared::prepared;
 
 use super::request_id::RequestId;
@@ -75,7 +75,8 @@ impl Traces {
     /// The server is away, or a lock was not to be had in time.
     pub(super) async fn look(&self, database: &Database) -> Result<Found, StoreError> {
         let mut connection = database.connect_anew().await?;
-        self.count(&mut connection).await
+        let counted = database.answer_in_time(self.count(&mut connection)).await;
+        counted.unwrap_or_else(|| Err(before_commit(unanswered())))
     }
 
     /// The transaction had these events locked, and lets go of them when it has ended:

@@ -354,10 +354,12 @@ async fn the_end_of_a_store_waits_for_what_is_not_settled() {
 }
 
 /// Somebody else locks the totals first and the event then. PostgreSQL ends the
-/// session that has waited longest, which is the store's.
+/// transaction that is the first to look for a circle, which is the store's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_circle_of_waiting_is_nobodys_concern() {
     let shop = Shop::open(2, 10).await;
+    let look_soon = format!("ALTER DATABASE {} SET deadlock_timeout = '3s'", shop.name);
+    shop.sql.batch_execute(&look_soon).await.expect("set");
     let first = shop.store.book(command(1, 1)).await.expect("free");
     let broken = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
     for round in 1..=3 {
@@ -373,7 +375,9 @@ async fn a_circle_of_waiting_is_nobodys_concern() {
         };
         shop.until_waiting(1).await;
         holder
-            .batch_execute("SELECT FROM events WHERE id = 1 FOR UPDATE; COMMIT")
+            .batch_execute(
+                "SET deadlock_timeout = '1min'; SELECT FROM events WHERE id = 1 FOR UPDATE; COMMIT",
+            )
             .await
             .expect("the other one is ended");
         if let Some(booked) = booked {
