@@ -75,6 +75,7 @@ CREATE TABLE public.bookings (
     status text DEFAULT 'CONFIRMED'::text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    request_id uuid,
     CONSTRAINT bookings_seats_check CHECK ((seats > 0)),
     CONSTRAINT bookings_status_check CHECK ((status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text])))
 );

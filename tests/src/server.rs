@@ -55,7 +55,8 @@ impl TestServer {
             .setting("database.pool_size", "4")
             .setting("gate.reconcile_interval", "1s")
             // A machine that is busy with other tests must not look like a
-            // Redis that is lost.
+            // PostgreSQL or a Redis that is lost.
+            .setting("database.answer_timeout", "10s")
             .setting("redis.connect_timeout", "10s")
             .setting("redis.response_timeout", "10s")
     }

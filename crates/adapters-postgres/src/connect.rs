@@ -14,6 +14,14 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::tls::{Roots, Tls, Verified};
 
+/// A transaction that has nothing to do for this long has lost its client: this program
+/// thinks between two statements for milliseconds, on a busy machine for more.
+const IDLE_MIN: Duration = Duration::from_secs(2);
+
+/// When a silent connection is asked whether it is there, and how often until it is not.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+const KEEPALIVES: u32 = 2;
+
 /// How to reach PostgreSQL and what a session of ours may do to it.
 #[derive(Clone)]
 pub struct PgSettings {
@@ -30,6 +38,9 @@ pub struct PgSettings {
     pub acquire_timeout: Duration,
     /// How long to wait for a new connection to be made.
     pub connect_timeout: Duration,
+    /// How long the server may take to answer a question that it need not think about,
+    /// before it is taken for lost.
+    pub answer_timeout: Duration,
     /// How long a statement may wait for a lock.
     pub lock_timeout: Duration,
     /// How long a statement may run.
@@ -87,6 +98,7 @@ pub enum ConnectError {
 pub(crate) struct Sessions {
     config: tokio_postgres::Config,
     tls: Option<MakeRustlsConnect>,
+    connect_timeout: Duration,
 }
 
 impl Sessions {
@@ -98,11 +110,24 @@ impl Sessions {
         let (config, tls) = session_config(settings)?;
         let direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
         let tls = tls.map(|tls| tls.connector(direct)).transpose()?;
-        Ok(Self { config, tls })
+        Ok(Self {
+            config,
+            tls,
+            connect_timeout: settings.connect_timeout,
+        })
     }
 
-    /// Opens one connection.
+    /// Opens one connection, within the time for that: the driver's own limit ends
+    /// when the server has accepted, which even one that stands still does.
     pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
+        let connected = tokio::time::timeout(self.connect_timeout, self.connect_patiently()).await;
+        connected.unwrap_or_else(|_| {
+            let silent = "the server accepted the connection and said nothing".to_owned();
+            Err(ConnectionError::BadConnection(silent))
+        })
+    }
+
+    async fn connect_patiently(&self) -> ConnectionResult<AsyncPgConnection> {
         let failed = |error| ConnectionError::BadConnection(describe(&error));
         match &self.tls {
             Some(tls) => {
@@ -140,7 +165,8 @@ fn session_config(
         let problem = "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full";
         return Err(ConnectError::Url(problem.to_owned()));
     }
-    // A session that lost its client or stands still must not keep a row locked.
+    // A session that lost its client or stands still must not keep a row locked, or no
+    // longer than others would wait for it: a COMMIT that got lost on the way never comes.
     // Statements find their rows by index, and these are in memory or on a disk
     // without a head to move; PostgreSQL's own default, 4, has it read a table of
     // a thousand rows from end to end instead. Measured with that many events on
@@ -151,7 +177,7 @@ fn session_config(
          -c random_page_cost=1.1",
         settings.lock_timeout.as_millis(),
         settings.statement_timeout.as_millis(),
-        2 * settings.statement_timeout.as_millis(),
+        settings.lock_timeout.max(IDLE_MIN).as_millis(),
     );
     let options = match config.get_options() {
         Some(given) => format!("{limits} {given}"),
@@ -159,6 +185,11 @@ fn session_config(
     };
     config.options(options);
     config.connect_timeout(settings.connect_timeout);
+    // For a connection that went without a word, as at a firewall, while others go on.
+    config.keepalives_idle(KEEPALIVE);
+    config.keepalives_interval(KEEPALIVE);
+    config.keepalives_retries(KEEPALIVES);
+    config.tcp_user_timeout(KEEPALIVE * (KEEPALIVES + 1));
     if config.get_application_name().is_none() {
         config.application_name("utsavam");
     }
@@ -241,6 +272,7 @@ mod tests {
             pool_size: 1,
             acquire_timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
+            answer_timeout: Duration::from_secs(1),
             lock_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
             keep_keys: Duration::from_secs(60),

@@ -4,16 +4,12 @@ mod pool_use;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bb8::ErrorSink;
+use bb8::{ErrorSink, RunError};
 use diesel::result::QueryResult;
 use diesel_async::AsyncPgConnection;
-use diesel_async::pooled_connection::bb8::{Pool, PooledConnection, RunError};
-use diesel_async::pooled_connection::{
-    AsyncDieselConnectionManager, ManagerConfig, PoolError, PoolableConnection, RecyclingMethod,
-};
+use diesel_async::pooled_connection::PoolableConnection;
 use domain::ports::StoreError;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -22,7 +18,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::connect::{self, ConnectError, PgSettings, Sessions};
-use crate::error;
+use crate::error::{self, TRIES_MAX};
+use crate::pool::{Manager, NoSession, Pool, Pooled};
+use crate::pulse::{Asking, Pulse};
 use crate::transaction::Transaction;
 
 pub use pool_use::PoolUse;
@@ -33,9 +31,14 @@ pub use pool_use::PoolUse;
 /// which it was opened, and all work is done there. It may be used from others.
 #[derive(Clone)]
 pub struct Database {
-    pool: Pool<AsyncPgConnection>,
+    pool: Pool,
     connections_max: u32,
     transactions_max: usize,
+    sessions: Sessions,
+    pulse: Pulse,
+    /// On the pool's connections: the most that a piece of work may take there.
+    work_max: Duration,
+    _asking: Arc<Asking>,
     /// Transactions under way. Fewer than there are connections: those that wait
     /// for the lock of a popular event must not keep everybody else from reading.
     transactions: Arc<Semaphore>,
@@ -66,7 +69,6 @@ impl Database {
     /// The URL is wrong (at once), or nobody answered in time.
     pub async fn connect(settings: &PgSettings, wait: Duration) -> Result<Self, ConnectError> {
         let sessions = Sessions::try_new(settings)?;
-        let database = Self::new(settings, sessions.clone());
         let deadline = tokio::time::Instant::now() + wait;
         // Servers that are starting refuse connections for a moment.
         const PAUSE: Duration = Duration::from_millis(200);
@@ -74,7 +76,7 @@ impl Database {
         loop {
             let attempt = tokio::time::timeout_at(deadline, sessions.connect()).await;
             match attempt {
-                Ok(Ok(_)) => return Ok(database),
+                Ok(Ok(connection)) => return Ok(Self::new(settings, sessions, connection)),
                 Ok(Err(error)) => reason = connect::describe(&error),
                 // What an earlier attempt was told says more than that this
                 // one was cut short.
@@ -87,33 +89,8 @@ impl Database {
         }
     }
 
-    fn new(settings: &PgSettings, sessions: Sessions) -> Self {
-        let mut manager = ManagerConfig::<AsyncPgConnection>::default();
-        let lost = Arc::new(AtomicBool::new(false));
-        let found = lost.clone();
-        manager.custom_setup = Box::new(move |_url| {
-            let (sessions, found) = (sessions.clone(), found.clone());
-            async move {
-                let connection = sessions.connect().await?;
-                if found.swap(false, Ordering::Relaxed) {
-                    tracing::info!("PostgreSQL is back");
-                }
-                Ok(connection)
-            }
-            .boxed()
-        });
-        // A connection whose server has gone is known as closed without asking
-        // it anything, so a checkout costs no round trip.
-        manager.recycling_method =
-            RecyclingMethod::CustomFunction(Box::new(|connection: &mut AsyncPgConnection| {
-                let checked: QueryResult<()> = if connection.is_broken() {
-                    Err(diesel::result::Error::BrokenTransactionManager)
-                } else {
-                    Ok(())
-                };
-                std::future::ready(checked).boxed()
-            }));
-        let manager = AsyncDieselConnectionManager::new_with_config("", manager);
+    fn new(settings: &PgSettings, sessions: Sessions, connection: AsyncPgConnection) -> Self {
+        let pulse = Pulse::new();
         let (sink, failures) = watch::channel(None);
         let pool = Pool::builder()
             .max_size(settings.pool_size)
@@ -121,9 +98,13 @@ impl Database {
             .retry_connection(false)
             .error_sink(Box::new(FailureSink {
                 waiters: Arc::new(sink),
-                lost,
+                pulse: pulse.clone(),
             }))
-            .build_unchecked(manager);
+            .build_unchecked(Manager {
+                sessions: sessions.clone(),
+                pulse: pulse.clone(),
+            });
+        let asking = pulse.ask(sessions.clone(), connection, settings.answer_timeout);
         let transactions_max = (settings.pool_size - settings.pool_size / 4).max(1) as usize;
         let at_least_one = |count| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
         let batches = settings.batches;
@@ -132,6 +113,10 @@ impl Database {
             pool,
             connections_max: settings.pool_size,
             transactions_max,
+            sessions,
+            pulse,
+            work_max: 2 * settings.statement_timeout,
+            _asking: Arc::new(asking),
             transactions: Arc::new(Semaphore::new(transactions_max)),
             acquire_timeout: settings.acquire_timeout,
             failures,
@@ -151,7 +136,16 @@ impl Database {
 
     /// A connection, waited for while there is hope: the pool itself would let
     /// everybody wait to the end when the server is gone.
-    async fn checkout(&self) -> Result<PooledConnection<'static, AsyncPgConnection>, StoreError> {
+    async fn checkout(&self) -> Result<Pooled, StoreError> {
+        self.pulse.check()?;
+        let hopeful = self.pulse.while_beating(self.wait_for_connection()).await;
+        match hopeful {
+            Some(connection) => connection,
+            None => Err(error::before_commit(error::unanswered())),
+        }
+    }
+
+    async fn wait_for_connection(&self) -> Result<Pooled, StoreError> {
         let mut failures = self.failures.clone();
         failures.mark_unchanged();
         let mut waiting = std::pin::pin!(self.pool.get_owned());
@@ -168,6 +162,29 @@ impl Database {
                 }
             }
         }
+    }
+
+    /// Waits for the server's answers to a piece of work, unless it is lost or takes
+    /// longer than the limits of its statements allow. Then the connection is given up.
+    async fn answered<T>(
+        &self,
+        connection: &mut Pooled,
+        work: impl for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>>,
+    ) -> QueryResult<T> {
+        let answer = self.answer_in_time(work(connection)).await;
+        match &answer {
+            None => connection.spoil(),
+            Some(Err(_)) if connection.is_broken() => self.pulse.doubt(),
+            Some(_) => {}
+        }
+        answer.unwrap_or_else(|| Err(error::unanswered()))
+    }
+
+    /// The answer to a piece of work, `None` if there will be none. Then what it was
+    /// using is not to be used again.
+    pub(crate) async fn answer_in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let in_time = tokio::time::timeout(self.work_max, work);
+        self.pulse.while_beating(in_time).await?.ok()
     }
 
     /// Waits for a transaction's turn, in the order of arrival.
@@ -200,7 +217,8 @@ impl Database {
         F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>>,
     {
         let mut connection = self.checkout().await?;
-        work(&mut connection).await.map_err(error::before_commit)
+        let answer = self.answered(&mut connection, work).await;
+        answer.map_err(error::before_commit)
     }
 
     /// Runs `work` without a transaction around it: statements that write, each of
@@ -225,12 +243,42 @@ impl Database {
     {
         let _turn = self.turn().await?;
         let mut connection = self.checkout().await?;
-        work(&mut connection).await.map_err(error::with_commit)
+        let answer = self.answered(&mut connection, work).await;
+        answer.map_err(error::with_commit)
     }
 
     /// Runs `work` in a transaction that is committed when it returns `Ok` and
-    /// rolled back otherwise.
+    /// rolled back otherwise; and in another one if somebody else's came in between,
+    /// and nothing was done.
     pub(crate) async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + std::error::Error + Send + 'static,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Result<T, E>>
+            + Clone
+            + Send
+            + 'static,
+    {
+        let database = self.clone();
+        self.run_to_the_end(async move {
+            let mut tries = 1;
+            loop {
+                let tried = database.transaction_here(work.clone(), database.work_max);
+                match tried.await {
+                    Err(error) if tries < TRIES_MAX && error::is_race(&error) => {
+                        tracing::debug!(%error, tries, "a transaction is tried again");
+                        tries += 1;
+                    }
+                    outcome => return outcome,
+                }
+            }
+        })
+        .await
+    }
+
+    /// As [`transaction`](Self::transaction), and only once, however long it takes: for
+    /// work that uses up what it is given.
+    pub(crate) async fn transaction_once<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -239,18 +287,26 @@ impl Database {
             + 'static,
     {
         let database = self.clone();
-        self.run_to_the_end(async move { database.transaction_here(work).await })
+        self.run_to_the_end(async move { database.transaction_here(work, Duration::MAX).await })
             .await
     }
 
-    async fn transaction_here<T, E, F>(&self, work: F) -> Result<T, E>
+    async fn transaction_here<T, E, F>(&self, work: F, work_max: Duration) -> Result<T, E>
     where
         E: From<StoreError>,
         F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Result<T, E>>,
     {
         let mut transaction = self.open_transaction().await?;
-        transaction.begin_with(|_| async { Ok(()) }.boxed()).await?;
-        match work(transaction.connection()).await {
+        let work = async {
+            transaction.begin_with(|_| async { Ok(()) }.boxed()).await?;
+            work(transaction.connection()).await
+        };
+        let in_time = tokio::time::timeout(work_max, work);
+        let Some(Ok(done)) = self.pulse.while_beating(in_time).await else {
+            // Dropped in the middle, so the pool closes it.
+            return Err(error::before_commit(error::unanswered()).into());
+        };
+        match done {
             Ok(done) => {
                 transaction
                     .commit_with(|_| async { Ok(()) }.boxed())
@@ -267,7 +323,16 @@ impl Database {
     /// A connection for one transaction, for a task that nobody drops.
     pub(crate) async fn open_transaction(&self) -> Result<Transaction, StoreError> {
         let turn = self.turn().await?;
-        Ok(Transaction::new(self.checkout().await?, turn))
+        let connection = self.checkout().await?;
+        Ok(Transaction::new(connection, self.pulse.clone(), turn))
+    }
+
+    /// A connection beside the pool, to the server that the URL leads to now. Waits until
+    /// there is one.
+    pub(crate) async fn connect_anew(&self) -> Result<AsyncPgConnection, StoreError> {
+        self.pulse.beating().await;
+        let connected = self.sessions.connect().await;
+        connected.map_err(|error| StoreError::Unavailable(Box::new(error)))
     }
 
     /// Starts a task on the pool's runtime.
@@ -299,9 +364,7 @@ impl Database {
 
     /// A connection outside the pool's bookkeeping of transactions, for
     /// migrations.
-    pub(crate) async fn raw(
-        &self,
-    ) -> Result<PooledConnection<'static, AsyncPgConnection>, StoreError> {
+    pub(crate) async fn raw(&self) -> Result<Pooled, StoreError> {
         self.checkout().await
     }
 }
@@ -310,29 +373,27 @@ impl Database {
 #[derive(Debug, Clone)]
 struct FailureSink {
     waiters: Arc<watch::Sender<Option<String>>>,
-    lost: Arc<AtomicBool>,
+    pulse: Pulse,
 }
 
-impl ErrorSink<PoolError> for FailureSink {
-    fn sink(&self, error: PoolError) {
+impl ErrorSink<NoSession> for FailureSink {
+    fn sink(&self, error: NoSession) {
         // A pooled connection that turned out to be closed is replaced; that
         // alone does not mean that the server is gone.
-        if let PoolError::ConnectionError(error) = error {
+        if let NoSession::NotOpened(error) = error {
             let reason = connect::describe(&error);
-            // Once, not for every buyer who asks.
-            if !self.lost.swap(true, Ordering::Relaxed) {
-                tracing::warn!(reason, "PostgreSQL cannot be reached");
-            }
+            tracing::debug!(reason, "a connection could not be opened");
             self.waiters.send_replace(Some(reason));
+            self.pulse.doubt();
         }
     }
 
-    fn boxed_clone(&self) -> Box<dyn ErrorSink<PoolError>> {
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<NoSession>> {
         Box::new(self.clone())
     }
 }
 
-fn no_connection(error: RunError) -> StoreError {
+fn no_connection(error: RunError<NoSession>) -> StoreError {
     match error {
         RunError::TimedOut => StoreError::Busy("no connection became free in time".into()),
         RunError::User(error) => StoreError::Unavailable(Box::new(error)),

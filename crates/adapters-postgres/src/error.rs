@@ -8,16 +8,44 @@ use group_commit::{NotDone, NotRun};
 /// PostgreSQL's texts for having waited too long or been told to stop, for breaking a circle of
 /// waiting, and for stopping or starting. The driver keeps the error's code to
 /// itself, and these texts are not translated unless `lc_messages` says so.
-const BUSY: [&str; 3] = [
-    "canceling statement",
-    "deadlock detected",
-    "too many clients",
-];
+const BUSY: [&str; 3] = ["canceling statement", DEADLOCK, "too many clients"];
+const DEADLOCK: &str = "deadlock detected";
 const AWAY: [&str; 3] = [
     "terminating connection",
     "the database system is",
     "shutting down",
 ];
+
+/// How often a transaction is tried in all, while others come in between.
+pub(crate) const TRIES_MAX: u32 = 3;
+
+/// Another transaction came in between, and nothing was done.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct CameBetween(pub(crate) &'static str);
+
+/// Whether nothing was done because of another transaction that is over now, so that
+/// whoever tries again need not fail again: a circle of waiting that PostgreSQL
+/// broke, a conflict. Having waited too long for a lock is none.
+pub(crate) fn is_race(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|cause| {
+        cause.is::<CameBetween>() || cause.downcast_ref::<Error>().is_some_and(is_conflict)
+    })
+}
+
+fn is_conflict(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
+        Error::DatabaseError(_, information) => information.message().contains(DEADLOCK),
+        _ => false,
+    }
+}
+
+/// What a driver says of a connection that is closed, for one on which nobody answers.
+pub(crate) fn unanswered() -> Error {
+    let reason = "PostgreSQL does not answer any more".to_owned();
+    Error::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(reason))
+}
 
 /// An error of a statement before COMMIT was sent: nothing has happened.
 pub(crate) fn before_commit(error: Error) -> StoreError {
@@ -102,6 +130,28 @@ mod tests {
 
     fn said(text: &str) -> Error {
         Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(text.to_owned()))
+    }
+
+    #[test]
+    fn what_another_transaction_prevented_is_tried_again_and_nothing_else_is() {
+        for (error, expected) in [
+            (said("deadlock detected"), true),
+            (said("canceling statement due to lock timeout"), false),
+            (said("the database system is starting up"), false),
+            (Error::NotFound, false),
+        ] {
+            let shown = error.to_string();
+            let error = before_commit(error);
+            assert_eq!(is_race(&error), expected, "{shown}");
+            // However deep it is.
+            let error = domain::ports::ChangeEventError::from(error);
+            assert_eq!(is_race(&error), expected, "{shown}");
+        }
+        let kind = DatabaseErrorKind::SerializationFailure;
+        let conflict = at_commit(Error::DatabaseError(kind, Box::new(String::new())));
+        assert!(is_race(&conflict), "{conflict:?}");
+        let came_between = StoreError::Busy(Box::new(CameBetween("a key was let go")));
+        assert!(is_race(&came_between), "{came_between:?}");
     }
 
     #[test]

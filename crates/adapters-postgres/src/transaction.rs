@@ -3,14 +3,15 @@
 use diesel::QueryResult;
 use diesel::connection::TransactionDepthChange;
 use diesel::sql_types::BigInt;
-use diesel_async::pooled_connection::bb8::PooledConnection;
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 use domain::ports::StoreError;
 use futures::future::BoxFuture;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error;
+use crate::pool::Pooled;
 use crate::prepared::prepared;
+use crate::pulse::Pulse;
 
 prepared!(
     /// Prepared like every statement, so that it is sent in its place among them.
@@ -32,17 +33,16 @@ prepared!(
 /// statement from the connection's cache, which is behind a fair lock, and is
 /// sent in the same breath, prepared before or not.
 pub(crate) struct Transaction {
-    connection: PooledConnection<'static, AsyncPgConnection>,
+    connection: Pooled,
+    pulse: Pulse,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Transaction {
-    pub(crate) fn new(
-        connection: PooledConnection<'static, AsyncPgConnection>,
-        turn: OwnedSemaphorePermit,
-    ) -> Self {
+    pub(crate) fn new(connection: Pooled, pulse: Pulse, turn: OwnedSemaphorePermit) -> Self {
         Self {
             connection,
+            pulse,
             _turn: turn,
         }
     }
@@ -77,8 +77,10 @@ impl Transaction {
     {
         let connection: &AsyncPgConnection = &self.connection;
         let commit = Commit {};
+        let both = async { futures::join!(last(connection), commit.execute(&mut &*connection)) };
+        let answered = self.pulse.while_beating(both).await;
         let (last, committed): (_, QueryResult<usize>) =
-            futures::join!(last(connection), commit.execute(&mut &*connection));
+            answered.ok_or_else(|| error::with_commit(error::unanswered()))?;
         // The statements' own errors first: that of COMMIT only follows.
         let last = last.map_err(error::with_commit)?;
         committed.map_err(error::at_commit)?;
@@ -89,15 +91,16 @@ impl Transaction {
     /// A connection that cannot roll back is broken; the pool closes it, and
     /// PostgreSQL rolls back for us.
     pub(crate) async fn roll_back(mut self) {
-        let rolled_back = AnsiTransactionManager::rollback_transaction(&mut *self.connection);
-        if let Err(error) = rolled_back.await {
+        let connection: &mut AsyncPgConnection = &mut self.connection;
+        let rolled_back = AnsiTransactionManager::rollback_transaction(connection);
+        if let Some(Err(error)) = self.pulse.while_beating(rolled_back).await {
             tracing::debug!(%error, "a transaction could not be rolled back");
         }
     }
 
     /// Tells the connection whether a transaction is open on it.
     fn note(&mut self, change: TransactionDepthChange) -> Result<(), StoreError> {
-        AnsiTransactionManager::transaction_manager_status_mut(&mut *self.connection)
+        AnsiTransactionManager::transaction_manager_status_mut(&mut **self.connection)
             .transaction_state()
             .and_then(|state| state.change_transaction_depth(change))
             .map_err(error::before_commit)

@@ -1,6 +1,7 @@
 //! What every handler shares: the services, and the way to them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::runtime::Handle;
 
@@ -21,6 +22,7 @@ pub(crate) struct App {
     main_runtime: Handle,
     waiting: Arc<Waiting>,
     is_open: bool,
+    leaving: Arc<AtomicBool>,
     pub(crate) identities: Identities,
     pub(crate) passwords: Passwords,
     pub(crate) auditor: Arc<Auditor>,
@@ -53,6 +55,7 @@ impl App {
             passwords: Passwords::at_a_time(settings.auth.passwords_at_once.get()),
             auditor: Arc::new(Auditor::new()),
             auth: Arc::new(settings.auth.clone()),
+            leaving: Arc::new(AtomicBool::new(false)),
             is_open: settings.auth_mode() == AuthMode::Open,
             limits: Arc::new(settings.http.clone()),
         }
@@ -61,6 +64,16 @@ impl App {
     /// Whether strangers may act for anybody.
     pub(crate) fn is_open(&self) -> bool {
         self.is_open
+    }
+
+    /// From now on this process is not fit to be sent anybody, though it serves who comes.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is about to end.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     pub(crate) fn services(&self) -> Arc<Services> {

@@ -16,6 +16,7 @@ mod progress;
 mod redact;
 mod server;
 pub mod settings;
+mod stopping;
 mod wiring;
 mod worker;
 

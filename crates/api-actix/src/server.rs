@@ -3,17 +3,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::background::Background;
 use crate::failure::Failure;
-use crate::http::server::{self, StoppedBy};
+use crate::http::server;
 use crate::metrics::{Metrics, MetricsListener};
 use crate::settings::{MetricsSettings, Settings};
+use crate::stopping::{StoppedBy, Stopper};
 use crate::wiring::{Plan, Schema, Services};
 
 /// A running server.
@@ -37,12 +36,12 @@ use crate::wiring::{Plan, Schema, Services};
 pub struct Server {
     addresses: Vec<SocketAddr>,
     place: String,
-    handle: ServerHandle,
+    stopper: Stopper,
     running: Option<JoinHandle<std::io::Result<()>>>,
+    signals: Option<JoinHandle<()>>,
     background: Option<Background>,
     metrics: Option<MetricsListener>,
     services: Arc<Services>,
-    shutdown_timeout: Duration,
 }
 
 impl Server {
@@ -69,22 +68,33 @@ impl Server {
         let place = services.stores.place.clone();
         let metrics = listen_for_metrics(&services.metrics, &settings.metrics)?;
         let app = App::new(services, &settings);
-        let started = server::start(app.clone(), &settings.http, stopped_by);
+        let started = server::start(app.clone(), &settings.http);
         let (server, addresses) = started.map_err(|error| {
             let (host, port) = (&settings.http.host, settings.http.port);
             Failure::new(format!(
                 "cannot listen on {host}:{port} (settings http.host and http.port): {error}"
             ))
         })?;
+        let stopper = Stopper::new(app.clone(), server.handle());
+        let signals = match stopped_by {
+            StoppedBy::Owner => None,
+            StoppedBy::Signals => {
+                let waiting = stopper.clone().on_signals();
+                let waiting = waiting.map_err(|error| {
+                    Failure::new(format!("signals cannot be listened to: {error}"))
+                })?;
+                Some(tokio::spawn(waiting))
+            }
+        };
         Ok(Self {
             addresses,
             place,
-            handle: server.handle(),
+            stopper,
             running: Some(tokio::spawn(server)),
+            signals,
             background: Some(Background::start(&app, &settings)),
             metrics,
             services: app.services(),
-            shutdown_timeout: settings.http.shutdown_timeout,
         })
     }
 
@@ -113,7 +123,7 @@ impl Server {
 
     /// Stops accepting, finishes what is under way, and lets go of the store.
     pub async fn stop(self) {
-        self.handle.stop(true).await;
+        self.stopper.stop().await;
         // An error of the server's end is of no use to whoever ended it.
         let _ = self.ended().await;
     }
@@ -128,7 +138,8 @@ impl Server {
             background.stop().await;
         }
         // Bookings whose clients went away are made or refused all the same.
-        let drained = tokio::time::timeout(self.shutdown_timeout, self.services.drain()).await;
+        let time_left = self.stopper.time_left();
+        let drained = tokio::time::timeout(time_left, self.services.drain()).await;
         if drained.is_err() {
             tracing::warn!("the process ends although bookings are still queued");
         }
@@ -161,8 +172,11 @@ fn listen_for_metrics(
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
-            drop(self.handle.stop(false));
+            self.stopper.stop_at_once();
             running.abort();
+        }
+        if let Some(signals) = self.signals.take() {
+            signals.abort();
         }
         if let Some(background) = self.background.take() {
             background.abort();

@@ -94,7 +94,11 @@ pub struct HttpSettings {
     /// How long an idle connection is kept open.
     #[serde(with = "humantime_serde")]
     pub keep_alive: Duration,
-    /// How long requests under way may take to finish after SIGTERM.
+    /// How long `/ready` says 503 after SIGTERM before no more connections are accepted,
+    /// so that a load balancer notices.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_delay: Duration,
+    /// How long requests under way may take to finish after that.
     #[serde(with = "humantime_serde")]
     pub shutdown_timeout: Duration,
     /// The web sites whose pages may call the interface from a browser, as in
@@ -139,6 +143,10 @@ pub struct DatabaseSettings {
     /// How long a new connection may take.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
+    /// How long PostgreSQL may take to say that it is there, which it is asked once a
+    /// second, before everybody is answered 503 until it does.
+    #[serde(with = "humantime_serde")]
+    pub answer_timeout: Duration,
     /// How long a statement waits for a lock.
     #[serde(with = "humantime_serde")]
     pub lock_timeout: Duration,
@@ -271,6 +279,7 @@ impl Default for HttpSettings {
             head_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(60),
             keep_alive: Duration::from_secs(75),
+            shutdown_delay: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(30),
             cors_origins: Vec::new(),
             hsts_max_age: None,
@@ -287,6 +296,7 @@ impl Default for DatabaseSettings {
             pool_size: 16,
             acquire_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
+            answer_timeout: Duration::from_secs(2),
             lock_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(15),
             wait: Duration::from_secs(5),

@@ -1,8 +1,19 @@
 //! PostgreSQL away, slow or back again: an honest 503, nothing half done, and
 //! no restart needed afterwards.
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
 use serde_json::json;
-use utsavam_tests::{Proxy, Service, eventually};
+use utsavam_tests::{Answer, Call, Proxy, Service, Sql, eventually};
+
+/// Far below every limit that a server which does not answer might run into, far above
+/// what an answer takes that waits for nothing.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
+/// A service is itself again this soon after its database.
+const BACK: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn a_lost_database_is_unavailable_and_found_again() {
@@ -121,4 +132,193 @@ async fn an_answer_that_takes_too_long_is_given_up_and_the_booking_is_not() {
     })
     .await;
     service.database.assert_seats_add_up(event_id).await;
+}
+
+fn every_kind_of_call(service: &Service, user_id: i64, event_id: i64) -> [Call; 6] {
+    let client = &service.client;
+    [
+        client.book(user_id, event_id, 1),
+        client.get(&format!("/events/{event_id}")),
+        client.get("/events"),
+        client.post("/users", &json!({ "email": "bob@example.com" })),
+        client.cancel(1),
+        client.get("/admin/analytics").admin(),
+    ]
+}
+
+async fn assert_unavailable_at_once(call: Call) {
+    let asked = Instant::now();
+    let answer = call.await;
+    answer.problem(503, "unavailable");
+    assert!(answer.header("retry-after").is_some(), "{answer}");
+    let took = asked.elapsed();
+    assert!(took < AT_ONCE, "{took:?}: {answer}");
+}
+
+/// A proxy that goes on acknowledging what it is sent: nothing but the server's silence
+/// shows that it is not there.
+#[tokio::test]
+async fn a_database_that_falls_silent_is_unavailable_at_once_and_soon_found_again() {
+    let builder = Service::builder().await;
+    let proxy = Proxy::before(builder.database().url()).await;
+    let service = builder
+        .env("DATABASE_URL", &proxy.url())
+        .setting("database.answer_timeout", "1s")
+        .setting("database.connect_timeout", "1m")
+        .setting("database.acquire_timeout", "30s")
+        .setting("gate.lease_ttl", "10m")
+        .start()
+        .await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    let event_id = client.publish(100).await;
+    client.booked(user_id, event_id, 1).await;
+
+    for round in 0..2 {
+        proxy.silence();
+        // More than there are connections, and all of them before anybody has noticed.
+        let silent = Instant::now();
+        let asked = (0..30).map(|_| client.book(user_id, event_id, 1).into_future());
+        for answer in join_all(asked).await {
+            answer.problem(503, "unavailable");
+        }
+        let noticed = silent.elapsed();
+        assert!(noticed < Duration::from_secs(10), "{round}: {noticed:?}");
+        for call in every_kind_of_call(&service, user_id, event_id) {
+            assert_unavailable_at_once(call).await;
+        }
+        client.get("/ready").await.expect(503);
+        client.get("/health").await.expect(200);
+
+        proxy.mend();
+        let back = Instant::now();
+        while client.book(user_id, event_id, 1).await.status != 201 {
+            let took = back.elapsed();
+            assert!(took < BACK, "{round}: no service {took:?} after its return");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        client.get("/ready").await.expect(200);
+    }
+    service.database.assert_seats_add_up(event_id).await;
+    assert!(client.seats_available(event_id).await >= 37);
+}
+
+/// The numbers of a server's sessions, which stand still as long as this exists.
+struct Stopped(Vec<String>);
+
+impl Stopped {
+    fn sessions(pids: Vec<String>) -> Self {
+        assert!(!pids.is_empty());
+        send("-STOP", &pids);
+        Self(pids)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        send("-CONT", &self.0);
+    }
+}
+
+fn send(signal: &str, pids: &[String]) {
+    let sent = Command::new("kill").arg(signal).args(pids).status();
+    assert!(sent.expect("there is a kill command").success());
+}
+
+async fn sessions(sql: &Sql) -> Vec<String> {
+    let rows = sql
+        .rows(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+             AND application_name = 'utsavam'",
+        )
+        .await;
+    rows.into_iter().flatten().collect()
+}
+
+#[tokio::test]
+async fn sessions_that_stand_still_are_given_up_and_others_take_their_place() {
+    let service = Service::builder()
+        .await
+        .setting("database.answer_timeout", "1s")
+        .start()
+        .await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    let event_id = client.publish(50).await;
+    let asked = (0..20).map(|_| client.get("/events").into_future());
+    join_all(asked).await;
+    let sql = service.database.sql().await;
+    let stopped = Stopped::sessions(sessions(&sql).await);
+
+    let asked = (0..20).map(|_| client.book(user_id, event_id, 1).into_future());
+    let noticed = Instant::now();
+    let answers: Vec<Answer> = join_all(asked).await;
+    assert!(noticed.elapsed() < Duration::from_secs(10));
+    let sold = answers.iter().filter(|answer| answer.status == 201).count() as i64;
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        answer.problem(503, "unavailable");
+    }
+    let back = Instant::now();
+    while client.get("/ready").await.status != 200 {
+        assert!(back.elapsed() < BACK);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    client.booked(user_id, event_id, 1).await;
+    // What had reached them is not done behind our back: nothing had.
+    drop(stopped);
+    service.database.assert_seats_add_up(event_id).await;
+    assert!(client.seats_available(event_id).await <= 49 - sold);
+}
+
+#[tokio::test]
+async fn sessions_that_are_killed_again_and_again_cost_nobody_a_booking() {
+    let service = Service::builder()
+        .await
+        .setting("http.workers", "2")
+        .start()
+        .await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    let events = [client.publish(1000).await, client.publish(1000).await];
+    let sql = service.database.sql().await;
+    let buyers = (0..8).map(|buyer| async move {
+        let mut booked = Vec::new();
+        for n in 0..60 {
+            let event_id = events[(buyer + n) % 2];
+            let answer = client.book(user_id, event_id, 1).await;
+            match answer.status {
+                201 => booked.push(answer.id("booking_id")),
+                // All tries met a killer.
+                _ => drop(answer.problem(503, "unavailable")),
+            }
+        }
+        booked
+    });
+    let killing = async {
+        let mut killed = 0;
+        for _ in 0..15 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            killed += sql
+                .number(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                     WHERE datname = current_database() AND application_name = 'utsavam'",
+                )
+                .await;
+        }
+        killed
+    };
+    let (booked, killed) = futures::future::join(join_all(buyers), killing).await;
+    assert!(killed > 0);
+    let mut booked: Vec<i64> = booked.into_iter().flatten().collect();
+    booked.sort_unstable();
+    let sold = booked.len();
+    booked.dedup();
+    assert_eq!(booked.len(), sold, "an id was given twice");
+    // No answer of an unknown outcome, so nothing exists that was not told.
+    let made = sql.number("SELECT count(*) FROM bookings").await;
+    assert_eq!(made, sold as i64);
+    assert!(sold > 400, "{sold} of 480 attempts");
+    for event_id in events {
+        service.database.assert_seats_add_up(event_id).await;
+    }
 }

@@ -1,10 +1,10 @@
 //! The life of the process: how it starts, and how it says that it cannot.
 
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join;
-use utsavam_tests::{Finished, Program, Service, TestDatabase, TestServer, eventually};
+use utsavam_tests::{Client, Finished, Program, Service, TestDatabase, TestServer, eventually};
 
 /// What starting and stopping may take besides waiting for the database.
 const OVERHEAD: Duration = Duration::from_secs(10);
@@ -347,4 +347,93 @@ async fn an_unknown_command_is_refused() {
     let finished = Program::new(&["sell-everything"]).run().await;
     assert!(finished.stderr.contains("sell-everything"), "{finished}");
     finished.expect_failure();
+}
+
+#[tokio::test]
+async fn whoever_is_told_to_end_is_not_ready_before_it_stops_accepting() {
+    const DELAY: Duration = Duration::from_secs(3);
+    let mut service = Service::builder()
+        .await
+        .setting("http.shutdown_delay", "3s")
+        .start()
+        .await;
+    let client = service.client.clone();
+    let user_id = client.register("alice@example.com").await;
+    let event_id = client.publish(5).await;
+    client.get("/ready").await.expect(200);
+    let url = format!("http://{}", service.server.address());
+    let told = Instant::now();
+    let (status, ()) = join(service.server.terminate(), async {
+        eventually("the server is not ready", async || {
+            // Not by a connection that is there already.
+            let ready = Client::new(&url, "").get("/ready").await;
+            ready.status == 503 && ready.json()["status"] == "stopping"
+        })
+        .await;
+        client.booked(user_id, event_id, 1).await;
+        client.get("/health").await.expect(200);
+    })
+    .await;
+    assert_eq!(status.code(), Some(0), "{}", service.server.log());
+    assert!(told.elapsed() >= DELAY, "{:?}", told.elapsed());
+    service.database.assert_seats_add_up(event_id).await;
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_finished_before_the_end() {
+    let mut service = Service::start().await;
+    let client = service.client.clone();
+    let user_id = client.register("alice@example.com").await;
+    let event_id = client.publish(5).await;
+    // A connection that is kept, and has nothing to say any more.
+    client.get("/ready").await.expect(200);
+    let holder = service.database.hold_event(event_id).await;
+    let booking = tokio::spawn(client.book(user_id, event_id, 1).into_future());
+    eventually("the booking waits", async || {
+        service.database.sessions_waiting().await == 1
+    })
+    .await;
+    let address = service.server.address();
+    let told = Instant::now();
+    let (status, ()) = join(service.server.terminate(), async {
+        eventually("nobody is let in any more", async || {
+            std::net::TcpStream::connect(address).is_err()
+        })
+        .await;
+        assert!(!booking.is_finished());
+        holder.run("COMMIT").await;
+    })
+    .await;
+    assert_eq!(status.code(), Some(0), "{}", service.server.log());
+    booking.await.expect("no panic").expect(201);
+    assert!(told.elapsed() < OVERHEAD, "{:?}", told.elapsed());
+    service.database.assert_seats_add_up(event_id).await;
+}
+
+#[tokio::test]
+async fn the_end_does_not_wait_longer_than_it_may() {
+    let mut service = Service::builder()
+        .await
+        .setting("http.shutdown_timeout", "2s")
+        .setting("database.lock_timeout", "1m")
+        .setting("database.statement_timeout", "1m")
+        .setting("gate.lease_ttl", "1h")
+        .start()
+        .await;
+    let client = service.client.clone();
+    let user_id = client.register("alice@example.com").await;
+    let event_id = client.publish(5).await;
+    let holder = service.database.hold_event(event_id).await;
+    let booking = tokio::spawn(client.book(user_id, event_id, 1).try_send());
+    eventually("the booking waits", async || {
+        service.database.sessions_waiting().await == 1
+    })
+    .await;
+    let told = Instant::now();
+    let status = service.server.terminate().await;
+    assert_eq!(status.code(), Some(0), "{}", service.server.log());
+    assert!(told.elapsed() < OVERHEAD, "{:?}", told.elapsed());
+    assert!(booking.await.expect("no panic").is_err());
+    holder.run("COMMIT").await;
+    service.database.assert_seats_add_up(event_id).await;
 }

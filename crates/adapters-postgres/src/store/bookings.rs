@@ -4,10 +4,17 @@
 //! A batch may be for several events. Then it takes no event that somebody else
 //! has locked: that one's commands are put off to a batch of their own, which
 //! waits for the lock. So a batch never waits while others could be served.
+//!
+//! A batch whose connection broke at COMMIT ends, and what became of it is found out
+//! beside the others, see `settle`.
 
+mod attempt;
 mod batch;
 mod facts;
 mod keys;
+mod request_id;
+mod settle;
+mod traces;
 mod writes;
 
 use std::fmt;
@@ -25,6 +32,8 @@ use crate::error::defect;
 use crate::in_turn::in_turn;
 use crate::shared_read::SharedRead;
 
+use self::settle::Settling;
+
 /// Commands of one event, and the answer to each.
 type SaleQueue = GroupCommit<EventId, SaleCommand, Result<SaleAnswer, StoreError>>;
 
@@ -32,6 +41,7 @@ type SaleQueue = GroupCommit<EventId, SaleCommand, Result<SaleAnswer, StoreError
 pub struct PgBookingStore {
     database: Database,
     sales: SaleQueue,
+    settling: Settling,
     events_of_bookings: SharedRead<EventId>,
 }
 
@@ -44,11 +54,13 @@ impl PgBookingStore {
     /// As [`new`](Self::new), with somebody, perhaps, who is told of each batch.
     pub fn observed(database: Database, observer: Option<Arc<dyn Observer>>) -> Self {
         let seller = database.clone();
+        let settling = Settling::new(&database);
+        let unsettled = settling.clone();
         let sales = GroupCommit::observed(database.batches, observer, move |slot| {
-            let database = seller.clone();
+            let (database, settling) = (seller.clone(), unsettled.clone());
             seller.spawn(async move {
                 if let Some(batch) = slot.take() {
-                    batch::run(&database, batch).await;
+                    batch::run(&database, batch, &settling).await;
                 }
             });
         });
@@ -58,6 +70,7 @@ impl PgBookingStore {
         Self {
             database,
             sales,
+            settling,
             events_of_bookings,
         }
     }
@@ -66,6 +79,7 @@ impl PgBookingStore {
     pub async fn drain(&self) {
         self.sales.close();
         self.sales.drained().await;
+        self.settling.settled().await;
     }
 
     /// How many commands wait, and how many transactions are under way.

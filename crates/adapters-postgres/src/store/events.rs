@@ -159,7 +159,7 @@ impl EventStore for PgEventStore {
         };
         let row: EventRow = self
             .database
-            .read(move |connection| async move { insert.get_result(connection).await }.boxed())
+            .write(move |connection| async move { insert.get_result(connection).await }.boxed())
             .await?;
         rows::one(row)
     }

@@ -4,5 +4,6 @@
 mod faults;
 mod keys;
 mod pipeline;
+mod settling;
 mod sharing;
 mod waiting;

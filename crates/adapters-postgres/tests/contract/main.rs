@@ -4,6 +4,7 @@
 
 mod audit_batches;
 mod batches;
+mod line;
 mod migrations;
 mod shop;
 mod standing;

@@ -11,7 +11,7 @@ use domain::model::{
 };
 use domain::ports::{BookError, BookingStore};
 use futures::future::join_all;
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
@@ -110,7 +110,7 @@ impl Shop {
     }
 
     /// Another store in this database, whose batches run on that runtime.
-    pub(crate) async fn store_on(&self, runtime: &Runtime) -> PgBookingStore {
+    pub(crate) async fn store_on(&self, runtime: &Handle) -> PgBookingStore {
         let settings = support::settings(&self.name, KEEP_KEYS);
         let connecting = runtime.spawn(async move { support::connect(&settings).await });
         PgBookingStore::new(connecting.await.expect("no panic"))

@@ -26,6 +26,7 @@ pub(crate) fn settings(name: &str, keep_keys: Duration) -> PgSettings {
         pool_size: 4,
         acquire_timeout: PATIENCE,
         connect_timeout: PATIENCE,
+        answer_timeout: PATIENCE,
         lock_timeout: PATIENCE,
         statement_timeout: PATIENCE,
         keep_keys,

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use crate::failure::Failure;
-use crate::http::server::StoppedBy;
 use crate::server::Server;
 use crate::settings::{AuthMode, DEFAULT_ADMIN_KEY, Settings};
+use crate::stopping::StoppedBy;
 
 pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     let default_key = settings.admin.keys().any(|key| key == DEFAULT_ADMIN_KEY);

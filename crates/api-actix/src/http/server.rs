@@ -13,15 +13,6 @@ use super::middleware::request_context::Outermost;
 use super::middleware::{conditional, cors, open_mode, request_context};
 use super::{limits, routes};
 
-/// Who stops a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StoppedBy {
-    /// SIGTERM, SIGINT or SIGQUIT.
-    Signals,
-    /// Whoever started it.
-    Owner,
-}
-
 /// Binds the address and starts the workers. The returned future runs until
 /// the server was told to stop and has answered what was under way.
 ///
@@ -30,7 +21,6 @@ pub(crate) enum StoppedBy {
 pub(crate) fn start(
     app: App,
     settings: &HttpSettings,
-    stopped_by: StoppedBy,
 ) -> std::io::Result<(Server, Vec<SocketAddr>)> {
     let refuses_strangers = app.is_open() && !app.auth.open_beyond_loopback;
     let requests = app.services().metrics.requests.clone();
@@ -41,7 +31,7 @@ pub(crate) fn start(
         Some(workers) => workers,
         None => std::thread::available_parallelism()?,
     };
-    let mut server = HttpServer::new(move || {
+    let server = HttpServer::new(move || {
         let outermost = outermost.clone();
         let no_route = requests.of_no_route();
         ActixApp::new()
@@ -68,10 +58,9 @@ pub(crate) fn start(
     .max_connections(settings.connections_max.get().div_ceil(workers.get()))
     .client_request_timeout(settings.head_timeout)
     .keep_alive(settings.keep_alive)
-    .shutdown_timeout(settings.shutdown_timeout.as_secs());
-    if stopped_by == StoppedBy::Owner {
-        server = server.disable_signals();
-    }
+    .shutdown_timeout(settings.shutdown_timeout.as_secs())
+    // They are `stopping`'s.
+    .disable_signals();
     let server = server.bind((settings.host.as_str(), settings.port))?;
     let addresses = server.addrs();
     Ok((server.run(), addresses))

@@ -109,6 +109,7 @@ impl Settings {
             ("http.shutdown_timeout", self.http.shutdown_timeout),
             ("database.acquire_timeout", self.database.acquire_timeout),
             ("database.connect_timeout", self.database.connect_timeout),
+            ("database.answer_timeout", self.database.answer_timeout),
             ("database.lock_timeout", self.database.lock_timeout),
             (
                 "database.statement_timeout",
@@ -125,6 +126,9 @@ impl Settings {
             if !(Duration::from_millis(1)..=HOUR).contains(&wait) {
                 return Err(wrong(name, "must be between 1ms and 1h"));
             }
+        }
+        if self.http.shutdown_delay > HOUR {
+            return Err(wrong("http.shutdown_delay", "must be 1h at most"));
         }
         Ok(())
     }

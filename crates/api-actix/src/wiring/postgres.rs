@@ -32,6 +32,7 @@ impl Plan {
             pool_size: database.pool_size,
             acquire_timeout: database.acquire_timeout,
             connect_timeout: database.connect_timeout,
+            answer_timeout: database.answer_timeout,
             lock_timeout: database.lock_timeout,
             statement_timeout: database.statement_timeout,
             keep_keys: settings.idempotency.keep,

@@ -1,222 +1,177 @@
 //! One batch, from its commands to their answers.
 
-use domain::model::{BookSeats, EventId};
+use domain::model::EventId;
 use domain::ports::StoreError;
-use domain::rules::{SaleAnswer, SaleCommand, decide};
+use domain::rules::{SaleAnswer, SaleCommand};
 use group_commit::{Batch, Entry, Group};
 
 use crate::Database;
-use crate::error::defect;
-use crate::transaction::Transaction;
 
-use super::facts::{self, Facts, Locking, Questions};
-use super::keys::{self, Keys};
-use super::writes::Writes;
+use super::attempt::{Failure, Outcome, Work, attempt};
+use super::facts::Locking;
+use super::settle::{Settling, Unsettled};
 
-type Answer = Result<SaleAnswer, StoreError>;
+pub(super) type Answer = Result<SaleAnswer, StoreError>;
 type SaleBatch = Batch<EventId, SaleCommand, Answer>;
-type SaleGroup = Group<EventId, SaleCommand, Answer>;
-type SaleEntry = Entry<SaleCommand, Answer>;
+pub(super) type SaleGroup = Group<EventId, SaleCommand, Answer>;
+pub(super) type SaleEntry = Entry<SaleCommand, Answer>;
+
+/// What a batch came to.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// Commands and what they are to be told.
+    pub(super) answers: Vec<(SaleEntry, Answer)>,
+    /// Commands of which nobody knows yet.
+    pub(super) unsettled: Vec<Unsettled>,
+}
 
 /// Runs a batch in one transaction. If that fails with nothing done, the fault
 /// may lie with one event or one command: the rest is tried without it.
 ///
-/// The batch ends, so that the next one can begin, before anybody is told.
-pub(super) async fn run(database: &Database, mut batch: SaleBatch) {
+/// The batch ends, so that the next one can begin, before anybody is told, and
+/// before it is found out what became of what is not known.
+pub(super) async fn run(database: &Database, mut batch: SaleBatch, settling: &Settling) {
     let mut groups = batch.take_groups();
-    let answers = match groups.pop() {
+    let ended = match groups.pop() {
         Some(group) if batch.is_alone() => run_alone(database, group).await,
         Some(group) => {
             groups.push(group);
             run_together(database, groups, &mut batch).await
         }
-        None => Vec::new(),
+        None => Ended::default(),
     };
+    // Before the batch is over: whoever waits for the last one waits for this too.
+    let begun = (!ended.unsettled.is_empty()).then(|| settling.begin());
     drop(batch);
-    for (entry, answer) in answers {
-        entry.answer(answer);
+    ended.answers.into_iter().for_each(tell);
+    if let Some(turn) = begun {
+        turn.settle(database, ended.unsettled).await;
     }
 }
 
-/// Commands and what they are to be told.
-type Answers = Vec<(SaleEntry, Answer)>;
+pub(super) fn tell((entry, answer): (SaleEntry, Answer)) {
+    entry.answer(answer);
+}
 
 /// For events that are not waited for; those that must be served alone are put off.
-async fn run_together(
-    database: &Database,
-    groups: Vec<SaleGroup>,
-    batch: &mut SaleBatch,
-) -> Answers {
-    match attempt(database, Work::of(&groups), Locking::SkipLocked).await {
+async fn run_together(database: &Database, groups: Vec<SaleGroup>, batch: &mut SaleBatch) -> Ended {
+    match attempt(database, &Work::of(&groups), Locking::SkipLocked).await {
         Ok(outcome) => {
-            let mut answers = outcome.answers.into_iter();
-            let mut told = Vec::new();
-            for group in groups {
-                let answers = answers.by_ref().take(group.entries.len());
-                if outcome.put_off.contains(&group.key) {
-                    answers.for_each(drop);
-                    batch.put_off(group);
-                } else {
-                    told.extend(group.entries.into_iter().zip(answers.map(Ok)));
-                }
-            }
-            told
+            let (groups, answers) = put_off(groups, outcome, batch);
+            Ended::answered(groups, answers)
         }
-        Err(StoreError::Busy(_) | StoreError::Failed(_)) => {
+        Err(Failure::Unknown {
+            outcome,
+            traces,
+            cause,
+        }) => {
+            let (groups, answers) = put_off(groups, outcome, batch);
+            Unsettled::new(groups, answers, traces, cause).into()
+        }
+        Err(Failure::NothingDone(StoreError::Busy(_) | StoreError::Failed(_))) => {
             groups.into_iter().for_each(|group| batch.put_off(group));
-            Vec::new()
+            Ended::default()
         }
-        Err(error) => all_told(groups.into_iter().flat_map(|group| group.entries), error),
+        Err(Failure::NothingDone(error)) => Ended::all_told(groups, error),
     }
+}
+
+/// Puts off what was skipped; the rest, with the answers to it.
+fn put_off(
+    groups: Vec<SaleGroup>,
+    outcome: Outcome,
+    batch: &mut SaleBatch,
+) -> (Vec<SaleGroup>, Vec<SaleAnswer>) {
+    let mut answers = outcome.answers.into_iter();
+    let (mut served, mut told) = (Vec::new(), Vec::new());
+    for group in groups {
+        let answers = answers.by_ref().take(group.entries.len());
+        if outcome.put_off.contains(&group.key) {
+            answers.for_each(drop);
+            batch.put_off(group);
+        } else {
+            told.extend(answers);
+            served.push(group);
+        }
+    }
+    (served, told)
 }
 
 /// For one event, whose lock is waited for. Only so many batches at a time may.
-async fn run_alone(database: &Database, group: SaleGroup) -> Answers {
-    let work = Work::of(std::slice::from_ref(&group));
-    match attempt(database, work, Locking::Wait).await {
-        Ok(outcome) => {
-            let answers = outcome.answers.into_iter().map(Ok);
-            group.entries.into_iter().zip(answers).collect()
-        }
+pub(super) async fn run_alone(database: &Database, group: SaleGroup) -> Ended {
+    let groups = vec![group];
+    match attempt(database, &Work::of(&groups), Locking::Wait).await {
         // A single command too: if its user was suspended or erased between facts
         // and writes, it has another answer.
-        Err(StoreError::Failed(_)) => {
-            let mut answers = Vec::with_capacity(group.entries.len());
-            for entry in group.entries {
-                answers.push(run_single(database, group.key, entry).await);
+        Err(Failure::NothingDone(StoreError::Failed(_))) => {
+            let mut ended = Ended::default();
+            for group in groups {
+                for entry in group.entries {
+                    ended.add(run_single(database, group.key, entry).await);
+                }
             }
-            answers
+            ended
         }
-        Err(error) => all_told(group.entries.into_iter(), error),
+        outcome => Ended::of(groups, outcome),
     }
 }
 
 /// Locks its user too, so that nothing can come between facts and writes.
-async fn run_single(
-    database: &Database,
-    event_id: EventId,
-    entry: SaleEntry,
-) -> (SaleEntry, Answer) {
-    let work = Work::single(event_id, entry.command().clone());
-    let answer = match attempt(database, work, Locking::WaitForUsersToo).await {
-        Ok(outcome) => outcome
-            .answers
-            .into_iter()
-            .next()
-            .map_or_else(|| Err(defect("the rule gave no answer")), Ok),
-        Err(error) => Err(error),
-    };
-    (entry, answer)
+async fn run_single(database: &Database, event_id: EventId, entry: SaleEntry) -> Ended {
+    let groups = vec![SaleGroup {
+        key: event_id,
+        entries: vec![entry],
+    }];
+    let outcome = attempt(database, &Work::of(&groups), Locking::WaitForUsersToo).await;
+    Ended::of(groups, outcome)
 }
 
-fn all_told(entries: impl Iterator<Item = SaleEntry>, error: StoreError) -> Answers {
-    let error = error.shared();
-    entries.map(|entry| (entry, Err(error()))).collect()
-}
+impl Ended {
+    fn of(groups: Vec<SaleGroup>, outcome: Result<Outcome, Failure>) -> Self {
+        match outcome {
+            Ok(outcome) => Self::answered(groups, outcome.answers),
+            Err(Failure::NothingDone(error)) => Self::all_told(groups, error),
+            Err(Failure::Unknown {
+                outcome,
+                traces,
+                cause,
+            }) => Unsettled::new(groups, outcome.answers, traces, cause).into(),
+        }
+    }
 
-/// What one transaction is to do.
-struct Work {
-    /// The events of the commands, by id.
-    event_ids: Vec<EventId>,
-    commands: Vec<SaleCommand>,
-}
-
-impl Work {
-    fn of(groups: &[SaleGroup]) -> Self {
-        let mut event_ids: Vec<_> = groups.iter().map(|group| group.key).collect();
-        event_ids.sort_unstable();
-        let entries = groups.iter().flat_map(|group| &group.entries);
+    /// Each command is told its answer.
+    pub(super) fn answered(groups: Vec<SaleGroup>, answers: Vec<SaleAnswer>) -> Self {
+        let answers = answers.into_iter().map(Ok);
         Self {
-            event_ids,
-            commands: entries.map(|entry| entry.command().clone()).collect(),
+            answers: entries(groups).zip(answers).collect(),
+            unsettled: Vec::new(),
         }
     }
 
-    fn single(event_id: EventId, command: SaleCommand) -> Self {
+    /// All commands are told the same.
+    pub(super) fn all_told(groups: Vec<SaleGroup>, error: StoreError) -> Self {
+        let error = error.shared();
         Self {
-            event_ids: vec![event_id],
-            commands: vec![command],
+            answers: entries(groups).map(|entry| (entry, Err(error()))).collect(),
+            unsettled: Vec::new(),
         }
     }
 
-    fn bookings(&self) -> impl Iterator<Item = &BookSeats> {
-        self.commands.iter().filter_map(|command| match command {
-            SaleCommand::Book(command) => Some(command),
-            SaleCommand::Cancel(_) => None,
-        })
+    pub(super) fn add(&mut self, other: Self) {
+        self.answers.extend(other.answers);
+        self.unsettled.extend(other.unsettled);
     }
 }
 
-/// What a transaction came to.
-struct Outcome {
-    /// One for each command; without meaning for those of events put off.
-    answers: Vec<SaleAnswer>,
-    /// Events that somebody else had locked.
-    put_off: Vec<EventId>,
-}
-
-/// One transaction.
-async fn attempt(database: &Database, work: Work, locking: Locking) -> Result<Outcome, StoreError> {
-    let mut transaction = database.open_transaction().await?;
-    match sell(&mut transaction, &work, locking).await {
-        Ok((outcome, Some(writes))) => {
-            writes.commit(transaction).await?;
-            Ok(outcome)
-        }
-        Ok((outcome, None)) => {
-            // No flush for keys that nothing was sold under.
-            transaction.roll_back().await;
-            Ok(outcome)
-        }
-        Err(error) => {
-            transaction.roll_back().await;
-            Err(error)
+impl From<Unsettled> for Ended {
+    fn from(unsettled: Unsettled) -> Self {
+        Self {
+            answers: Vec::new(),
+            unsettled: vec![unsettled],
         }
     }
 }
 
-/// The work of a transaction, keys first, then the events by id, as everywhere;
-/// what is left to be written, if anything.
-async fn sell(
-    transaction: &mut Transaction,
-    work: &Work,
-    locking: Locking,
-) -> Result<(Outcome, Option<Writes>), StoreError> {
-    let keys = keys::bind(transaction, &work.commands).await?;
-    let reserved = keys.as_ref().map(|keys| &keys.reserved);
-    let has_id = |command: &&BookSeats| reserved.is_some_and(|keys| keys.has(command));
-    let questions = Questions {
-        event_ids: &work.event_ids,
-        commands: &work.commands,
-        ids_needed: work.bookings().count() - work.bookings().filter(has_id).count(),
-    };
-    let has_begun = keys.is_some();
-    let read = facts::read(transaction, has_begun, questions, locking).await?;
-    let Facts {
-        mut facts,
-        put_off,
-        ids,
-        figures,
-        transaction_id,
-    } = read;
-    let Keys { used, reserved } = keys.unwrap_or_default();
-    facts.keys = used;
-    let mut ids = ids.into_iter();
-    let decisions = decide(facts, &work.commands, |command| {
-        reserved
-            .id_for(command)
-            .or_else(|| ids.next())
-            .expect("one was drawn for each booking without a reserved one")
-    });
-    let outcome = Outcome {
-        answers: decisions.answers,
-        put_off,
-    };
-    if decisions.sales.is_empty() && decisions.cancelled.is_empty() {
-        return Ok((outcome, None));
-    }
-    keys::finish(transaction.connection(), &reserved, &decisions.sales).await?;
-    let (sales, cancelled, changes) = (decisions.sales, decisions.cancelled, decisions.changes);
-    let writes = Writes::new(&sales, &cancelled, &changes, &figures, transaction_id)?;
-    Ok((outcome, Some(writes)))
+fn entries(groups: Vec<SaleGroup>) -> impl Iterator<Item = SaleEntry> {
+    groups.into_iter().flat_map(|group| group.entries)
 }

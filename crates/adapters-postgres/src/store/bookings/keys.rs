@@ -12,7 +12,7 @@ use domain::ports::StoreError;
 use domain::rules::{Sale, SaleCommand};
 use futures::FutureExt;
 
-use crate::error::{before_commit, stored};
+use crate::error::{CameBetween, before_commit, stored};
 use crate::prepared::prepared;
 use crate::transaction::Transaction;
 
@@ -232,8 +232,8 @@ pub(super) async fn finish(
         };
         let name = (sale.user_id, key);
         let Some(keyed) = unsold.remove(&name) else {
-            let let_go = "the key was let go this very moment";
-            return Err(StoreError::Busy(let_go.into()));
+            let let_go = CameBetween("the key was let go this very moment");
+            return Err(StoreError::Busy(Box::new(let_go)));
         };
         if (keyed.event_id, keyed.seats) != (sale.event_id, sale.seats) {
             let (user_id, key) = name;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Integer, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Integer, Timestamptz, Uuid};
 use diesel_async::RunQueryDsl;
 use domain::model::{BookingId, EventId, SeatCount};
 use domain::ports::StoreError;
@@ -13,6 +13,8 @@ use futures::FutureExt;
 use crate::error::defect;
 use crate::prepared::prepared;
 use crate::transaction::Transaction;
+
+use super::request_id::RequestId;
 
 prepared!(
     /// Takes and gives back seats, writes bookings, marks those that were
@@ -43,6 +45,7 @@ prepared!(
         sale_event_ids: Vec<i64> as Array<BigInt>,
         seats: Vec<i32> as Array<Integer>,
         created_at: Vec<DateTime<Utc>> as Array<Timestamptz>,
+        request_ids: Vec<RequestId> as Array<Uuid>,
         cancelled: Vec<i64> as Array<BigInt>,
         total: i64 as BigInt,
         rows_buyers: i64 as BigInt,
@@ -66,9 +69,11 @@ prepared!(
              AND seats_available + change.returned <= capacity
          RETURNING 1
      ), sold AS (
-         INSERT INTO bookings (id, user_id, event_id, seats, status, created_at, updated_at)
-         SELECT id, user_id, event_id, seats, 'CONFIRMED', created_at, created_at
-         FROM unnest(?, ?, ?, ?, ?) AS sale (id, user_id, event_id, seats, created_at)
+         INSERT INTO bookings (id, user_id, event_id, seats, status, created_at, updated_at,
+                               request_id)
+         SELECT id, user_id, event_id, seats, 'CONFIRMED', created_at, created_at, request_id
+         FROM unnest(?, ?, ?, ?, ?, ?)
+             AS sale (id, user_id, event_id, seats, created_at, request_id)
          RETURNING 1
      ), cancelled AS (
          UPDATE bookings SET status = 'CANCELLED', updated_at = clock_timestamp()
@@ -104,17 +109,31 @@ prepared!(
      FROM done"
 );
 
+/// What is to be written.
+#[derive(Clone, Copy)]
+pub(super) struct Decided<'a> {
+    pub(super) sales: &'a [Sale],
+    /// One for each sale.
+    pub(super) request_ids: &'a [RequestId],
+    pub(super) cancelled: &'a [BookingId],
+    pub(super) changes: &'a BTreeMap<EventId, Change>,
+}
+
 /// Everything that a transaction has yet to write.
 pub(super) struct Writes(WriteAll);
 
 impl Writes {
     pub(super) fn new(
-        sales: &[Sale],
-        cancelled: &[BookingId],
-        changes: &BTreeMap<EventId, Change>,
+        decided: &Decided<'_>,
         figures: &HashMap<EventId, i64>,
         transaction_id: i64,
     ) -> Result<Self, StoreError> {
+        let Decided {
+            sales,
+            cancelled,
+            changes,
+            request_ids,
+        } = *decided;
         let event_bookings = figures_change(changes, figures);
         let seats: Result<_, _> = sales.iter().map(|sale| column(sale.seats)).collect();
         let mut buyers: Vec<_> = sales.iter().map(|sale| sale.user_id.get()).collect();
@@ -133,6 +152,7 @@ impl Writes {
             sale_event_ids: sales.iter().map(|sale| sale.event_id.get()).collect(),
             seats: seats?,
             created_at: sales.iter().map(|sale| sale.created_at).collect(),
+            request_ids: request_ids.to_vec(),
             cancelled: cancelled.iter().map(|id| id.get()).collect(),
             rows_changed: changes.len() as i64,
             rows_sold: sales.len() as i64,

@@ -81,7 +81,7 @@ async fn commands_whose_callers_went_away_run_all_the_same() {
 async fn nobody_knows_what_became_of_a_batch_that_was_lost() {
     let shop = Shop::open(1, 50).await;
     let doomed = Runtime::new().expect("a runtime");
-    let store = shop.store_on(&doomed).await;
+    let store = shop.store_on(doomed.handle()).await;
     let holder = shop.hold(1).await;
     let lost = tokio::spawn(async move { store.book(command(1, 1)).await });
     shop.until_waiting(1).await;

@@ -31,7 +31,7 @@ pub(crate) enum DependencyState {
 #[schema(example = json!({"status": "ok", "dependencies": {"database": "up", "redis": "up"}}))]
 pub(crate) struct ReadyResponse {
     /// `ok`; `degraded` without Redis, when answers are right but slower;
-    /// `unavailable` without the database.
+    /// `unavailable` without the database; `stopping` after it was told to end.
     status: &'static str,
     /// Each dependency.
     dependencies: Dependencies,
@@ -52,7 +52,7 @@ pub(crate) struct Dependencies {
     get, path = "/ready", tag = "operations", operation_id = "ready",
     responses(
         (status = 200, description = "It can, or degraded: without Redis answers are slower", body = ReadyResponse),
-        (status = 503, description = "Without the database it cannot", body = ReadyResponse,
+        (status = 503, description = "Without the database, or after it was told to end, it cannot", body = ReadyResponse,
          example = json!({"status": "unavailable", "dependencies": {"database": "down", "redis": "up"}})),
     ),
 )]
@@ -70,6 +70,7 @@ pub(crate) async fn ready(app: web::Data<App>) -> Result<HttpResponse, Problem> 
         .await?;
     let dependencies = Dependencies { database, redis };
     Ok(match (database, redis) {
+        _ if app.is_leaving() => unfit("stopping", dependencies),
         (DependencyState::Up, DependencyState::Down) => HttpResponse::Ok().json(ReadyResponse {
             status: "degraded",
             dependencies,
@@ -78,19 +79,21 @@ pub(crate) async fn ready(app: web::Data<App>) -> Result<HttpResponse, Problem> 
             status: "ok",
             dependencies,
         }),
-        _ => {
-            let response = ReadyResponse {
-                status: "unavailable",
-                dependencies,
-            };
-            // Not a problem, but the same shape as when it is ready.
-            let mut response = HttpResponse::ServiceUnavailable()
-                .insert_header(("Retry-After", "1"))
-                .json(response);
-            response.extensions_mut().insert(Written);
-            response
-        }
+        _ => unfit("unavailable", dependencies),
     })
+}
+
+fn unfit(status: &'static str, dependencies: Dependencies) -> HttpResponse {
+    let response = ReadyResponse {
+        status,
+        dependencies,
+    };
+    // Not a problem, but the same shape as when it is ready.
+    let mut response = HttpResponse::ServiceUnavailable()
+        .insert_header(("Retry-After", "1"))
+        .json(response);
+    response.extensions_mut().insert(Written);
+    response
 }
 
 async fn state(probe: &dyn Probe) -> DependencyState {
