@@ -53,6 +53,8 @@ impl TestServer {
             .setting("http.workers", "1")
             .setting("database.pool_size", "4")
             .setting("gate.reconcile_interval", "1s")
+            // What is wrong must not be put right before a test sees it.
+            .setting("reconciliation.interval", "0s")
             // A machine that is busy with other tests must not look like a
             // Redis that is lost.
             .setting("redis.connect_timeout", "10s")

@@ -11,6 +11,7 @@ mod commands;
 mod failure;
 mod http;
 mod progress;
+mod reconciliation;
 mod redact;
 mod server;
 pub mod settings;

@@ -20,8 +20,8 @@ use adapters_redis::{RedisRateLimiter, RedisSeatGate};
 use domain::model::SeatCount;
 use domain::ports::{
     AccountStore, ApiKeyStore, Archive, AuditLog, BookingRecords, BookingStore, DemoStore,
-    EventCatalogue, EventStore, Maintenance, NoGate, Probe, RateLimiter, SalesReports, SeatGate,
-    SessionStore, UserStore,
+    EventCatalogue, EventStore, Maintenance, NoGate, Probe, RateLimiter, Reconciliation,
+    SalesReports, SeatGate, SessionStore, UserStore,
 };
 use domain::rules::BookingPolicy;
 use futures::FutureExt;
@@ -29,6 +29,7 @@ use futures::future::BoxFuture;
 
 use self::limiter::SharedLimiter;
 use crate::failure::Failure;
+use crate::reconciliation::ReconciliationCounts;
 use crate::settings::{RatePolicies, Settings};
 
 /// Everything that use cases and handlers need, behind ports.
@@ -38,6 +39,8 @@ pub(crate) struct Services {
     pub(crate) policy: BookingPolicy,
     /// Unless nobody is limited.
     pub(crate) rates: Option<Rates>,
+    /// What comparing with the bookings has found.
+    pub(crate) reconciliation: ReconciliationCounts,
 }
 
 /// Who may call how often, and who counts.
@@ -61,6 +64,7 @@ pub(crate) struct Stores {
     pub(crate) sales: Arc<dyn SalesReports>,
     pub(crate) demo: Arc<dyn DemoStore>,
     pub(crate) maintenance: Arc<dyn Maintenance>,
+    pub(crate) reconciliation: Arc<dyn Reconciliation>,
     pub(crate) archive: Arc<dyn Archive>,
     /// Without it nothing works.
     pub(crate) probe: Arc<dyn Probe>,
@@ -156,6 +160,15 @@ impl Plan {
         })
     }
 
+    /// For commands that make no sense without data: opening the embedded store
+    /// would make an empty one.
+    pub(crate) fn require_data(&self) -> Result<(), Failure> {
+        match &self.store {
+            StorePlan::Postgres(_) => Ok(()),
+            StorePlan::Embedded(settings) => embedded::require_data(settings),
+        }
+    }
+
     /// Opens the store, waiting for it if need be.
     pub(crate) async fn open(self, schema: Schema) -> Result<Opened, Failure> {
         let (stores, migration) = match self.store {
@@ -167,6 +180,7 @@ impl Plan {
             gate: self.gate,
             policy: self.policy,
             rates: self.rates,
+            reconciliation: ReconciliationCounts::default(),
         };
         Ok(Opened {
             services,

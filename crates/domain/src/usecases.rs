@@ -23,6 +23,8 @@ pub use delete_event::delete_event;
 pub use erase_user::erase_user;
 pub use figure_reconciler::{FigureReconciler, FigureReport};
 pub use publish_event::publish_event;
-pub use reconcile::{GateReconciler, GateReport, ReconcileError, check_gate, reconcile_gate};
+pub use reconcile::{
+    GateCheck, GateReconciler, GateReport, ReconcileError, check_gate, reconcile_gate,
+};
 pub use reconcile_figures::{FigureCounts, Found, Remedy, reconcile_figures};
 pub use seed_demo::{DemoData, seed_demo};

@@ -19,6 +19,7 @@ mod outages;
 mod overload;
 mod process;
 mod races;
+mod reconcile;
 mod secrets;
 mod settings;
 mod tls;

@@ -36,6 +36,14 @@ const PYTHON: &str = "
         idempotency_key TEXT, created_at TIMESTAMPTZ, updated_at TIMESTAMPTZ);
     INSERT INTO users (email) VALUES ('Alice@Example.com')";
 
+/// How many migrations there are.
+fn migrations() -> usize {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/postgres");
+    std::fs::read_dir(folder)
+        .expect("a folder can be listed")
+        .count()
+}
+
 struct Old {
     name: String,
     settings: PgSettings,
@@ -67,7 +75,7 @@ async fn a_database_of_the_first_version_gets_what_it_lacks_and_keeps_what_it_ha
     let old = Old::with(&[FIRST, FIRST_VERSION]).await;
     assert!(!old.is_current().await);
     let migrated = migrate(&old.settings).await.expect("migrated");
-    assert_eq!(migrated, Migrated::Applied(1));
+    assert_eq!(migrated, Migrated::Applied(migrations() - 1));
     assert!(old.is_current().await);
     let again = migrate(&old.settings).await.expect("migrated");
     assert_eq!(again, Migrated::Nothing);
@@ -93,7 +101,8 @@ async fn processes_that_start_together_apply_a_migration_once() {
     });
     let mut applied = 0;
     for task in tasks {
-        applied += usize::from(task.await.expect("no panic") == Migrated::Applied(1));
+        let migrated = task.await.expect("no panic");
+        applied += usize::from(migrated == Migrated::Applied(migrations() - 1));
     }
     assert_eq!(applied, 1);
     old.close().await;
@@ -104,7 +113,7 @@ async fn a_database_that_is_ahead_is_current() {
     let ahead = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231000001')";
     let old = Old::with(&[]).await;
     let migrated = migrate(&old.settings).await.expect("migrated");
-    assert_eq!(migrated, Migrated::Applied(2));
+    assert_eq!(migrated, Migrated::Applied(migrations()));
     support::run(Some(&old.name), ahead).await;
     assert!(old.is_current().await);
     let again = migrate(&old.settings).await.expect("migrated");

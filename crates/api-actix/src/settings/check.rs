@@ -126,6 +126,11 @@ impl Settings {
                 return Err(wrong(name, "must be between 1ms and 1h"));
             }
         }
+        let interval = self.reconciliation.interval;
+        if !interval.is_zero() && !(Duration::from_millis(1)..=DAY).contains(&interval) {
+            let problem = "must be between 1ms and 24h, or 0s for never";
+            return Err(wrong("reconciliation.interval", problem));
+        }
         Ok(())
     }
 
