@@ -1,3 +1,20 @@
+CREATE FUNCTION public.await_cancellations_of_postponed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(x'70617374'::bigint);
+    INSERT INTO erasures_pending (user_id)
+    SELECT u.id FROM users u
+    WHERE u.erased_at IS NOT NULL AND u.id IN (
+        SELECT b.user_id FROM bookings b
+        WHERE b.event_id = new.id AND b.status = 'CONFIRMED'
+    )
+    ORDER BY u.id
+    ON CONFLICT (user_id) DO NOTHING;
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION public.keep_audit_log() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -288,6 +305,8 @@ CREATE INDEX users_suspended ON public.users USING btree (created_at DESC, id DE
 CREATE TRIGGER audit_log_is_kept BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.keep_audit_log();
 
 ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_is_kept;
+
+CREATE TRIGGER events_postponed AFTER UPDATE OF start_at ON public.events FOR EACH ROW WHEN (((new.start_at > old.start_at) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION public.await_cancellations_of_postponed();
 
 ALTER TABLE ONLY public.bookings
     ADD CONSTRAINT bookings_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.events(id);

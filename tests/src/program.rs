@@ -118,6 +118,7 @@ impl Program {
             what,
             took: started.elapsed(),
             success: output.status.success(),
+            code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -142,6 +143,7 @@ fn shown(command: &Command) -> String {
 pub struct Finished {
     what: String,
     success: bool,
+    code: Option<i32>,
     /// How long it ran.
     pub took: Duration,
     /// What it printed.
@@ -154,6 +156,12 @@ impl Finished {
     /// Panics unless the command reported success.
     pub fn expect_success(self) -> Self {
         assert!(self.success, "utsavam {} failed: {self}", self.what);
+        self
+    }
+
+    /// Panics unless the command ended with that exit code.
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "utsavam {}: {self}", self.what);
         self
     }
 

@@ -54,6 +54,8 @@ impl TestServer {
             .setting("http.workers", "1")
             .setting("database.pool_size", "4")
             .setting("gate.reconcile_interval", "1s")
+            // What is wrong must not be put right before a test sees it.
+            .setting("reconciliation.interval", "0s")
             // A machine that is busy with other tests must not look like a
             // PostgreSQL or a Redis that is lost.
             .setting("database.answer_timeout", "10s")

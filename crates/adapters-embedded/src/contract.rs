@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use domain::ports::{
     AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
-    EventStore, Maintenance, Probe, RateLimiter, SalesReports, SeatGate, SessionStore, StoreError,
-    UserStore,
+    EventStore, Maintenance, Probe, RateLimiter, Reconciliation, SalesReports, SeatGate,
+    SessionStore, StoreError, UserStore,
 };
 use store_contract::{
-    AccountsBackend, Backend, GateBackend, LimiterBackend, StoreSettings, async_trait,
+    AccountsBackend, Backend, Damage, GateBackend, LimiterBackend, ReconciliationBackend,
+    StoreSettings, async_trait,
 };
 use tempfile::TempDir;
 
@@ -24,8 +25,8 @@ use crate::error::before_commit;
 use crate::{
     Database, InProcessRateLimiter, InProcessSeatGate, SqliteAccountStore, SqliteApiKeyStore,
     SqliteAuditLog, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore,
-    SqliteLocation, SqliteMaintenance, SqliteProbe, SqliteSalesReports, SqliteSessionStore,
-    SqliteSettings, SqliteUserStore,
+    SqliteLocation, SqliteMaintenance, SqliteProbe, SqliteReconciliation, SqliteSalesReports,
+    SqliteSessionStore, SqliteSettings, SqliteUserStore,
 };
 
 /// Where a store under test keeps its data.
@@ -65,6 +66,7 @@ struct Store<P> {
     sessions: SqliteSessionStore,
     api_keys: SqliteApiKeyStore,
     audit: SqliteAuditLog,
+    reconciliation: SqliteReconciliation,
     database: Database,
     _folder: Option<TempDir>,
     _place: PhantomData<P>,
@@ -104,6 +106,7 @@ impl<P: Place> Backend for Store<P> {
             sessions: SqliteSessionStore::new(db()),
             api_keys: SqliteApiKeyStore::new(db()),
             audit: SqliteAuditLog::new(db()),
+            reconciliation: SqliteReconciliation::new(db()),
             database,
             _folder: folder,
             _place: PhantomData,
@@ -200,6 +203,17 @@ impl<P: Place> AccountsBackend for Store<P> {
     }
 }
 
+#[async_trait]
+impl<P: Place> ReconciliationBackend for Store<P> {
+    async fn damage(&self, damage: Damage) {
+        self.by_hand(damage.to_sql()).await.expect("damaged");
+    }
+
+    fn reconciliation(&self) -> &dyn Reconciliation {
+        &self.reconciliation
+    }
+}
+
 /// A gate whose clock goes by itself and can be set ahead.
 struct Gate {
     gate: InProcessSeatGate,
@@ -262,11 +276,13 @@ impl LimiterBackend for Limiter {
 mod file {
     store_contract::store_contract!(super::Store<super::File>);
     store_contract::accounts_contract!(super::Store<super::File>);
+    store_contract::reconciliation_contract!(super::Store<super::File>);
 }
 
 mod memory {
     store_contract::store_contract!(super::Store<super::Memory>);
     store_contract::accounts_contract!(super::Store<super::Memory>);
+    store_contract::reconciliation_contract!(super::Store<super::Memory>);
 }
 
 mod in_process {

@@ -47,5 +47,5 @@ pub use settings::{LocationError, SqliteLocation, SqliteSettings};
 pub use store::{
     SqliteAccountStore, SqliteApiKeyStore, SqliteArchive, SqliteAuditLog, SqliteBookingRecords,
     SqliteBookingStore, SqliteDemoStore, SqliteEventStore, SqliteMaintenance, SqliteProbe,
-    SqliteSalesReports, SqliteSessionStore, SqliteUserStore,
+    SqliteReconciliation, SqliteSalesReports, SqliteSessionStore, SqliteUserStore,
 };

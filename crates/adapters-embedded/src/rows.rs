@@ -6,14 +6,15 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use domain::model::{
     Account, Actor, ApiKey, ApiKeyId, ApiKeyName, AttendedBooking, AuditEntry, AuditId,
-    AuditObject, AuditRecord, Booking, BookingId, BookingStatus, Capacity, Email, Event, EventId,
-    EventName, EventSales, EventSeats, Invalid, KeyedBooking, PublishEvent, Scope, Scopes,
-    SeatCount, Session, SessionId, User, UserId, UserName, Venue,
+    AuditObject, AuditRecord, Booking, BookingId, BookingStatus, Capacity, ConfirmedSums, Deletion,
+    Email, Event, EventFigures, EventId, EventName, EventSales, EventSeats, Invalid, KeyFault,
+    KeyFaultKind, KeyPlace, KeyedBooking, PublishEvent, Scope, Scopes, SeatCount, Session,
+    SessionId, User, UserId, UserName, Venue,
 };
 use domain::ports::StoreError;
 
 use crate::clock::from_micros;
-use crate::error::defect;
+use crate::error::{defect, stored};
 
 /// Turns rows into values. A row that the model does not allow is a defect:
 /// only this program and its migrations write to the tables.
@@ -321,5 +322,109 @@ impl TryFrom<EventSalesRow> for EventSales {
             capacity: Capacity::try_new(row.capacity)?,
             seats_available: Capacity::try_new(row.seats_available)?,
         })
+    }
+}
+
+/// What is kept of an event, and what its bookings say.
+pub(crate) struct EventFiguresRow {
+    id: i64,
+    start_at: i64,
+    is_deleted: bool,
+    is_being_marked: bool,
+    capacity: i64,
+    seats_available: i64,
+    figure: Option<i64>,
+    bookings: i64,
+    confirmed_bookings: i64,
+    confirmed_seats: i64,
+}
+
+impl EventFiguresRow {
+    /// From the two statements that read it.
+    pub(crate) fn new(
+        (id, start_at, is_deleted, is_being_marked, capacity, seats_available, figure): (
+            i64,
+            i64,
+            bool,
+            bool,
+            i64,
+            i64,
+            Option<i64>,
+        ),
+        (bookings, confirmed_bookings, confirmed_seats): (i64, i64, i64),
+    ) -> Self {
+        Self {
+            id,
+            start_at,
+            is_deleted,
+            is_being_marked,
+            capacity,
+            seats_available,
+            figure,
+            bookings,
+            confirmed_bookings,
+            confirmed_seats,
+        }
+    }
+}
+
+impl TryFrom<EventFiguresRow> for EventFigures {
+    type Error = Invalid;
+
+    fn try_from(row: EventFiguresRow) -> Result<Self, Invalid> {
+        Ok(Self {
+            event_id: EventId::try_new(row.id)?,
+            start_at: from_micros(row.start_at)?,
+            deletion: match (row.is_deleted, row.is_being_marked) {
+                (false, _) => Deletion::None,
+                (true, true) => Deletion::Marking,
+                (true, false) => Deletion::Finished,
+            },
+            capacity: Capacity::try_new(row.capacity)?,
+            seats_available: Capacity::try_new(row.seats_available)?,
+            confirmed_bookings: row.figure,
+            bookings: row.bookings,
+            confirmed: ConfirmedSums {
+                bookings: row.confirmed_bookings,
+                seats: row.confirmed_seats,
+            },
+        })
+    }
+}
+
+/// An idempotency key beside the booking that it stands for.
+#[derive(Queryable)]
+pub(crate) struct CheckedKeyRow {
+    user_id: i64,
+    key: String,
+    booking_id: i64,
+    has_no_booking: bool,
+    has_another_booking: bool,
+}
+
+impl CheckedKeyRow {
+    /// Its place in the list of keys.
+    pub(crate) fn place(&self) -> KeyPlace {
+        KeyPlace {
+            user_id: self.user_id,
+            key: self.key.clone(),
+        }
+    }
+
+    /// What is wrong with it, if anything is.
+    pub(crate) fn fault(&self) -> Option<Result<KeyFault, StoreError>> {
+        let kind = match (self.has_no_booking, self.has_another_booking) {
+            (true, _) => KeyFaultKind::NoBooking,
+            (false, true) => KeyFaultKind::AnotherBooking,
+            (false, false) => return None,
+        };
+        let fault = || {
+            Ok(KeyFault {
+                user_id: UserId::try_new(self.user_id)?,
+                booking_id: BookingId::try_new(self.booking_id)?,
+                kind,
+            })
+        };
+        Some(fault().map_err(stored))
     }
 }

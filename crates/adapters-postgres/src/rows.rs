@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::model::{
     Account, Actor, ApiKey, ApiKeyId, ApiKeyName, AttendedBooking, AuditEntry, AuditId,
-    AuditObject, AuditRecord, Booking, BookingId, BookingStatus, Capacity, Credentials, Email,
-    Event, EventId, EventName, EventSales, EventSeats, Invalid, PasswordHash, PublishEvent, Scope,
-    Scopes, SeatCount, Session, SessionId, User, UserId, UserName, Venue,
+    AuditObject, AuditRecord, Booking, BookingId, BookingStatus, Capacity, ConfirmedSums,
+    Credentials, Deletion, Email, Event, EventFigures, EventId, EventName, EventSales, EventSeats,
+    Invalid, KeyFault, KeyFaultKind, KeyPlace, PasswordHash, PublishEvent, Scope, Scopes,
+    SeatCount, Session, SessionId, User, UserId, UserName, Venue,
 };
 use domain::ports::StoreError;
 
-use crate::error::defect;
+use crate::error::{defect, stored};
 use crate::schema;
 
 /// Turns rows into values. A row that the model does not allow is a defect:
@@ -319,5 +320,81 @@ impl TryFrom<EventSalesRow> for EventSales {
             capacity: Capacity::try_new(row.capacity.into())?,
             seats_available: Capacity::try_new(row.seats_available.into())?,
         })
+    }
+}
+
+/// What is kept of an event, and what its bookings say.
+#[derive(Queryable)]
+pub(crate) struct EventFiguresRow {
+    id: i64,
+    start_at: DateTime<Utc>,
+    is_deleted: bool,
+    is_being_marked: bool,
+    capacity: i32,
+    seats_available: i32,
+    figure: Option<i64>,
+    bookings: i64,
+    confirmed_bookings: i64,
+    confirmed_seats: i64,
+}
+
+impl TryFrom<EventFiguresRow> for EventFigures {
+    type Error = Invalid;
+
+    fn try_from(row: EventFiguresRow) -> Result<Self, Invalid> {
+        Ok(Self {
+            event_id: EventId::try_new(row.id)?,
+            start_at: row.start_at,
+            deletion: match (row.is_deleted, row.is_being_marked) {
+                (false, _) => Deletion::None,
+                (true, true) => Deletion::Marking,
+                (true, false) => Deletion::Finished,
+            },
+            capacity: Capacity::try_new(row.capacity.into())?,
+            seats_available: Capacity::try_new(row.seats_available.into())?,
+            confirmed_bookings: row.figure,
+            bookings: row.bookings,
+            confirmed: ConfirmedSums {
+                bookings: row.confirmed_bookings,
+                seats: row.confirmed_seats,
+            },
+        })
+    }
+}
+
+/// An idempotency key beside the booking that it stands for.
+#[derive(Queryable)]
+pub(crate) struct CheckedKeyRow {
+    user_id: i64,
+    key: String,
+    booking_id: i64,
+    has_no_booking: bool,
+    has_another_booking: bool,
+}
+
+impl CheckedKeyRow {
+    /// Its place in the list of keys.
+    pub(crate) fn place(&self) -> KeyPlace {
+        KeyPlace {
+            user_id: self.user_id,
+            key: self.key.clone(),
+        }
+    }
+
+    /// What is wrong with it, if anything is.
+    pub(crate) fn fault(&self) -> Option<Result<KeyFault, StoreError>> {
+        let kind = match (self.has_no_booking, self.has_another_booking) {
+            (true, _) => KeyFaultKind::NoBooking,
+            (false, true) => KeyFaultKind::AnotherBooking,
+            (false, false) => return None,
+        };
+        let fault = || {
+            Ok(KeyFault {
+                user_id: UserId::try_new(self.user_id)?,
+                booking_id: BookingId::try_new(self.booking_id)?,
+                kind,
+            })
+        };
+        Some(fault().map_err(stored))
     }
 }

@@ -1,13 +1,13 @@
-//! Work that goes on beside the requests: putting the gate right and keeping
-//! house in the store.
+//! Work that goes on beside the requests: putting the gate and what is kept beside
+//! the bookings right, and keeping house in the store.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ports::StoreError;
-use domain::usecases;
+use domain::usecases::{self, FigureReport};
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::app::App;
 use crate::failure::with_causes;
@@ -35,6 +35,10 @@ impl Background {
                 app.services(),
                 settings.gate.reconcile_interval,
             )));
+        }
+        let interval = settings.reconciliation.interval;
+        if !interval.is_zero() {
+            tasks.push(tokio::spawn(keep_figures(app.services(), interval)));
         }
         Self(tasks)
     }
@@ -69,6 +73,43 @@ async fn keep_gate(services: Arc<Services>, interval: Duration) {
             // The adapters report a lost Redis or database when it happens.
             Err(error) => tracing::debug!(error = with_causes(&error), "no reconciliation"),
         }
+    }
+}
+
+/// A start has more urgent things to do, so the first turn comes after the first
+/// interval.
+async fn keep_figures(services: Arc<Services>, interval: Duration) {
+    let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reconciler = usecases::FigureReconciler::default();
+    loop {
+        ticks.tick().await;
+        let report = reconciler.turn(&*services.stores.reconciliation).await;
+        services.reconciliation.note(&report, reconciler.standing());
+        log_figures(&report);
+    }
+}
+
+fn log_figures(report: &FigureReport) {
+    for found in &report.found {
+        let difference = found.difference;
+        if found.repaired {
+            tracing::warn!("{difference}: repaired");
+        } else {
+            tracing::error!("{difference}: somebody has to see to it");
+        }
+    }
+    for (event_id, error) in &report.passed_by {
+        let error = with_causes(error);
+        tracing::warn!(%event_id, error, "an event was not compared with its bookings");
+    }
+    match &report.trouble {
+        None => {}
+        Some(error @ StoreError::Failed(_)) => {
+            tracing::warn!(error = with_causes(error), "figures were not compared");
+        }
+        // The adapters report a lost database when it happens.
+        Some(error) => tracing::debug!(error = with_causes(error), "figures were not compared"),
     }
 }
 

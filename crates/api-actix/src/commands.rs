@@ -17,7 +17,7 @@ use crate::failure::Failure;
 /// Runs a command on the main runtime. It has several threads, because pools
 /// and transactions live on it beside the workers of the HTTP server, and
 /// because migrations block one.
-pub(crate) fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+pub(crate) fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -13,6 +13,7 @@ mod http;
 mod logging;
 mod metrics;
 mod progress;
+mod reconciliation;
 mod redact;
 mod server;
 pub mod settings;

@@ -48,6 +48,8 @@ pub struct Settings {
     pub redis: RedisSettings,
     /// The seat gate.
     pub gate: GateSettings,
+    /// Comparing what is kept with the bookings.
+    pub reconciliation: ReconciliationSettings,
     /// Rules of booking.
     pub booking: BookingSettings,
     /// Idempotency keys.
@@ -206,6 +208,16 @@ pub struct GateSettings {
     pub reconcile_interval: Duration,
 }
 
+/// `[reconciliation]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReconciliationSettings {
+    /// How often seats left, figures and idempotency keys of some events are
+    /// compared with the bookings; `0s` means never.
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+}
+
 /// `[booking]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -331,6 +343,14 @@ impl Default for GateSettings {
         Self {
             lease_ttl: Duration::from_secs(60),
             reconcile_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for ReconciliationSettings {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(10),
         }
     }
 }

@@ -22,8 +22,8 @@ use adapters_redis::{RedisRateLimiter, RedisSeatGate};
 use domain::model::SeatCount;
 use domain::ports::{
     AccountStore, ApiKeyStore, Archive, AuditLog, BookingRecords, BookingStore, DemoStore,
-    EventCatalogue, EventStore, Maintenance, NoGate, Probe, RateLimiter, SalesReports, SeatGate,
-    SessionStore, UserStore,
+    EventCatalogue, EventStore, Maintenance, NoGate, Probe, RateLimiter, Reconciliation,
+    SalesReports, SeatGate, SessionStore, UserStore,
 };
 use domain::rules::BookingPolicy;
 use futures::FutureExt;
@@ -33,6 +33,7 @@ use self::counted_gate::CountedGate;
 use self::limiter::SharedLimiter;
 use crate::failure::Failure;
 use crate::metrics::Metrics;
+use crate::reconciliation::ReconciliationCounts;
 use crate::settings::{RatePolicies, Settings};
 
 /// Everything that use cases and handlers need, behind ports.
@@ -43,6 +44,8 @@ pub(crate) struct Services {
     /// Unless nobody is limited.
     pub(crate) rates: Option<Rates>,
     pub(crate) metrics: Arc<Metrics>,
+    /// What comparing with the bookings has found.
+    pub(crate) reconciliation: ReconciliationCounts,
 }
 
 /// Who may call how often, and who counts.
@@ -66,6 +69,7 @@ pub(crate) struct Stores {
     pub(crate) sales: Arc<dyn SalesReports>,
     pub(crate) demo: Arc<dyn DemoStore>,
     pub(crate) maintenance: Arc<dyn Maintenance>,
+    pub(crate) reconciliation: Arc<dyn Reconciliation>,
     pub(crate) archive: Arc<dyn Archive>,
     /// Without it nothing works.
     pub(crate) probe: Arc<dyn Probe>,
@@ -167,6 +171,15 @@ impl Plan {
         })
     }
 
+    /// For commands that make no sense without data: opening the embedded store
+    /// would make an empty one.
+    pub(crate) fn require_data(&self) -> Result<(), Failure> {
+        match &self.store {
+            StorePlan::Postgres(_) => Ok(()),
+            StorePlan::Embedded(settings) => embedded::require_data(settings),
+        }
+    }
+
     /// Opens the store, waiting for it if need be.
     pub(crate) async fn open(self, schema: Schema) -> Result<Opened, Failure> {
         let (stores, migration) = match self.store {
@@ -179,6 +192,7 @@ impl Plan {
             policy: self.policy,
             rates: self.rates,
             metrics: self.metrics,
+            reconciliation: ReconciliationCounts::default(),
         };
         Ok(Opened {
             services,

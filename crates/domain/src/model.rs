@@ -8,6 +8,7 @@ mod audit;
 mod booking;
 mod email;
 mod event;
+mod figures;
 mod idempotency;
 mod ids;
 mod page;
@@ -29,6 +30,10 @@ pub use audit::{Actor, AuditEntry, AuditFilter, AuditObject, AuditRecord};
 pub use booking::{AttendedBooking, BookSeats, Booked, Booking, BookingStatus, Cancelled};
 pub use email::Email;
 pub use event::{ChangedEvent, Event, EventChange, EventSeats, PublishEvent};
+pub use figures::{
+    ConfirmedSums, Deletion, Difference, EventDifference, EventFigures, Glance, GlanceBounds,
+    KeyFault, KeyFaultKind, KeyGlance, KeyPlace, TotalDifference,
+};
 pub use idempotency::{IdempotencyKey, KeyedBooking};
 pub use ids::{ApiKeyId, AuditId, BookingId, EventId, SessionId, UserId};
 pub use page::{Listing, Page, PageCursor, PageLimit, Pointed, Timeline, TopSellers};

@@ -24,6 +24,7 @@ mod gate;
 mod limiter;
 mod maintenance;
 mod probe;
+mod reconciliation;
 mod sales;
 mod sessions;
 mod users;
@@ -42,6 +43,7 @@ pub use gate::{GateAnswer, GateError, GateFault, GateGeneration, GateReading, No
 pub use limiter::{LimiterError, RateLimiter};
 pub use maintenance::Maintenance;
 pub use probe::{Probe, ProbeError};
+pub use reconciliation::Reconciliation;
 pub use sales::SalesReports;
 pub use sessions::{BeginSessionError, RefreshError, SessionStore};
 pub use users::{RegisterError, UserStore};
@@ -61,6 +63,7 @@ pub mod mocks {
     pub use super::limiter::MockRateLimiter;
     pub use super::maintenance::MockMaintenance;
     pub use super::probe::MockProbe;
+    pub use super::reconciliation::MockReconciliation;
     pub use super::sales::MockSalesReports;
     pub use super::sessions::MockSessionStore;
     pub use super::users::MockUserStore;

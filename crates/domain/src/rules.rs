@@ -6,6 +6,7 @@ mod archive;
 mod batch;
 mod cancel;
 mod change;
+mod figures;
 mod idempotency;
 mod token_bucket;
 
@@ -16,5 +17,6 @@ pub use batch::{
 };
 pub use cancel::{Cancellation, cancel};
 pub use change::{CapacityBelowConfirmed, change};
+pub use figures::compare;
 pub use idempotency::{KeyReused, replay};
 pub use token_bucket::{TokenBucket, granted, refused};

@@ -9,8 +9,10 @@ mod cancel_bookings_of_erased;
 mod change_event;
 mod delete_event;
 mod erase_user;
+mod figure_reconciler;
 mod publish_event;
 mod reconcile;
+mod reconcile_figures;
 mod seed_demo;
 
 pub use book::book;
@@ -19,6 +21,10 @@ pub use cancel_bookings_of_erased::cancel_bookings_of_erased;
 pub use change_event::change_event;
 pub use delete_event::delete_event;
 pub use erase_user::erase_user;
+pub use figure_reconciler::{FigureReconciler, FigureReport};
 pub use publish_event::publish_event;
-pub use reconcile::{GateReconciler, GateReport, ReconcileError, reconcile_gate};
+pub use reconcile::{
+    GateCheck, GateReconciler, GateReport, ReconcileError, check_gate, reconcile_gate,
+};
+pub use reconcile_figures::{FigureCounts, Found, Remedy, reconcile_figures};
 pub use seed_demo::{DemoData, seed_demo};

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::model::{BookingId, EventId, UserId};
 use domain::ports::{
     AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
-    EventStore, Maintenance, Probe, RateLimiter, SalesReports, SeatGate, SessionStore, UserStore,
+    EventStore, Maintenance, Probe, RateLimiter, Reconciliation, SalesReports, SeatGate,
+    SessionStore, UserStore,
 };
 
 /// How a store is to be set up for a test.
@@ -80,6 +82,70 @@ pub trait AccountsBackend: Backend {
     fn api_keys(&self) -> &dyn ApiKeyStore;
     /// The port of that name.
     fn audit(&self) -> &dyn AuditLog;
+}
+
+/// A store under test that is compared with its bookings.
+#[async_trait]
+pub trait ReconciliationBackend: Backend {
+    /// Does that to the store behind the back of its ports.
+    async fn damage(&self, damage: Damage);
+
+    /// The port of that name.
+    fn reconciliation(&self) -> &dyn Reconciliation;
+}
+
+/// What somebody who has the store's own credentials may do to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// Says that an event has so many seats left.
+    SeatsAvailable(EventId, u32),
+    /// Says that an event has so many confirmed bookings, or nothing at all.
+    Figure(EventId, Option<u32>),
+    /// Says that there are so many more confirmed bookings in all.
+    Total(u32),
+    /// Adds a confirmed booking of so many seats, and counts it nowhere.
+    Booking(UserId, EventId, u32),
+    /// Forgets that the bookings of a deleted event are still to be marked.
+    Marking(EventId),
+    /// Has a key of that user stand for a booking, as if one seat of the event
+    /// had been asked for.
+    Key(UserId, BookingId, EventId),
+}
+
+impl Damage {
+    /// Statements that do it in tables as this workspace's stores have them.
+    pub fn to_sql(self) -> String {
+        match self {
+            Self::SeatsAvailable(event_id, seats) => {
+                format!("UPDATE events SET seats_available = {seats} WHERE id = {event_id}")
+            }
+            Self::Figure(event_id, figure) => {
+                let forget = format!("DELETE FROM event_sales WHERE event_id = {event_id}");
+                let Some(figure) = figure else {
+                    return forget;
+                };
+                format!(
+                    "{forget}; INSERT INTO event_sales (event_id, confirmed_bookings)
+                     VALUES ({event_id}, {figure})"
+                )
+            }
+            Self::Total(more) => format!(
+                "UPDATE booking_totals SET confirmed_bookings = confirmed_bookings + {more}
+                 WHERE slot = 0"
+            ),
+            Self::Booking(user_id, event_id, seats) => format!(
+                "INSERT INTO bookings (user_id, event_id, seats)
+                 VALUES ({user_id}, {event_id}, {seats})"
+            ),
+            Self::Marking(event_id) => {
+                format!("DELETE FROM deletions_pending WHERE event_id = {event_id}")
+            }
+            Self::Key(user_id, booking_id, event_id) => format!(
+                "INSERT INTO idempotency_keys (user_id, key, booking_id, event_id, seats)
+                 VALUES ({user_id}, 'damage', {booking_id}, {event_id}, 1)"
+            ),
+        }
+    }
 }
 
 /// A seat gate under test. Each promise gets one of its own; many exist at the

@@ -55,6 +55,12 @@
 //! [`AccountsBackend::age`], never by waiting, so that the store's own clock
 //! decides.
 //!
+//! # Plugging in reconciliation
+//!
+//! Likewise with a [`ReconciliationBackend`] and [`reconciliation_contract!`]. The
+//! promises are about stores that somebody has damaged: [`Damage`] says how, and
+//! [`Damage::to_sql`] has it as statements for tables like ours.
+//!
 //! # Plugging in a seat gate
 //!
 //! The same with a [`GateBackend`] and [`gate_contract!`]:
@@ -146,8 +152,12 @@ pub mod promises;
 pub mod reference;
 
 pub use async_trait::async_trait;
-pub use backend::{AccountsBackend, Backend, GateBackend, LimiterBackend, StoreSettings};
+pub use backend::{
+    AccountsBackend, Backend, Damage, GateBackend, LimiterBackend, ReconciliationBackend,
+    StoreSettings,
+};
 pub use runner::{
-    AccountsBench, Bench, GateBench, LimiterBench, run_accounts, run_gate, run_gate_hasty,
-    run_limiter, run_store, run_store_forgetful, run_store_with,
+    AccountsBench, Bench, GateBench, LimiterBench, ReconciliationBench, run_accounts, run_gate,
+    run_gate_hasty, run_limiter, run_reconciliation, run_store, run_store_forgetful,
+    run_store_with,
 };

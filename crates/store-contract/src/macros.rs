@@ -248,6 +248,7 @@ macro_rules! accounts_contract {
                 nobody_stops_an_erasure_by_the_address_that_is_shown_for_it
                 bookings_to_be_cancelled_are_confirmed_ones_of_events_to_come
                 cancelling_what_erased_users_booked_frees_the_seats
+                what_erased_users_booked_is_looked_for_again_when_an_event_is_postponed
             }
             api_keys by run_accounts {
                 a_key_reads_back_as_made
@@ -304,6 +305,39 @@ macro_rules! accounts_contract {
                 a_refresh_is_made_whole_or_not_at_all
                 a_token_is_used_wholly_or_not_at_all
                 entries_of_the_log_are_added_all_or_none
+            }
+        }
+    };
+}
+
+/// Writes one test per promise about comparing with the bookings for the
+/// [`ReconciliationBackend`](crate::ReconciliationBackend) of that name.
+#[macro_export]
+macro_rules! reconciliation_contract {
+    ($backend:ty) => {
+        #[allow(dead_code)]
+        type ReconciliationUnderContract = $backend;
+
+        $crate::__tests! { ReconciliationUnderContract
+            reconciliation by run_reconciliation {
+                where_everything_adds_up_nothing_is_different
+                every_event_is_walked_past_once_in_pieces_of_any_size
+                an_event_with_too_many_bookings_to_count_in_passing_is_named
+                of_an_event_that_never_was_nothing_is_different
+                seats_left_that_are_wrong_are_put_right
+                a_figure_that_is_wrong_or_missing_is_put_right
+                a_total_that_is_wrong_is_put_right
+                a_booking_that_nobody_counted_is_counted
+                an_oversold_event_sells_nothing_more_and_stays_different
+                a_deleted_event_keeps_no_figure_and_its_bookings_are_marked_after_all
+                a_key_that_stands_for_what_was_never_booked_is_told
+                keys_are_walked_past_once_in_pieces_of_any_size
+                everything_is_compared_and_repaired_in_one_go
+            }
+            reconciliation_races by run_reconciliation {
+                beside_traffic_nothing_looks_different
+                of_parallel_repairs_one_finds_what_was_wrong
+                what_is_wrong_is_put_right_beside_traffic
             }
         }
     };

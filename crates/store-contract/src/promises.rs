@@ -28,6 +28,8 @@ pub mod probe;
 pub mod races;
 pub mod random;
 pub mod rebuilding;
+pub mod reconciliation;
+pub mod reconciliation_races;
 pub mod records;
 pub mod sales;
 pub mod session_races;

@@ -8,6 +8,7 @@ mod gate;
 mod limiter;
 mod memory;
 mod model;
+mod reconciliation;
 mod sessions;
 
 pub use gate::MemoryGate;

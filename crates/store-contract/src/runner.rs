@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{AccountsBackend, Backend, GateBackend, LimiterBackend, StoreSettings};
+use crate::{
+    AccountsBackend, Backend, GateBackend, LimiterBackend, ReconciliationBackend, StoreSettings,
+};
 
 /// Long enough for every promise on a machine that does other things too; a
 /// promise that takes longer hangs.
@@ -69,6 +71,35 @@ impl Deref for AccountsBench {
 impl fmt::Debug for AccountsBench {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccountsBench").finish_non_exhaustive()
+    }
+}
+
+/// The store of one test that is compared with its bookings.
+#[derive(Clone)]
+pub struct ReconciliationBench {
+    backend: Arc<dyn ReconciliationBackend>,
+    store: Bench,
+}
+
+impl ReconciliationBench {
+    /// What [`Bench`] does not have.
+    pub(crate) fn backend(&self) -> &dyn ReconciliationBackend {
+        self.backend.as_ref()
+    }
+}
+
+impl Deref for ReconciliationBench {
+    type Target = Bench;
+
+    fn deref(&self) -> &Self::Target {
+        &self.store
+    }
+}
+
+impl fmt::Debug for ReconciliationBench {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReconciliationBench")
+            .finish_non_exhaustive()
     }
 }
 
@@ -173,6 +204,33 @@ where
     runtime().block_on(async {
         let backend = Arc::new(B::start(settings).await);
         let bench = AccountsBench {
+            backend: backend.clone(),
+            store: Bench {
+                backend,
+                count: Arc::default(),
+            },
+        };
+        let outcome = keep(promise(bench.clone())).await;
+        bench.stop().await;
+        outcome.unwrap_or_else(|panic| resume_unwind(panic));
+    });
+}
+
+/// Runs a promise on a fresh store that is compared with its bookings.
+///
+/// # Panics
+/// The promise is broken.
+pub fn run_reconciliation<B, F>(promise: fn(ReconciliationBench) -> F)
+where
+    B: ReconciliationBackend,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let settings = StoreSettings {
+        keep_keys: KEEP_KEYS,
+    };
+    runtime().block_on(async {
+        let backend = Arc::new(B::start(settings).await);
+        let bench = ReconciliationBench {
             backend: backend.clone(),
             store: Bench {
                 backend,

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use domain::ports::{
     AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
-    EventStore, Maintenance, Probe, RateLimiter, SalesReports, SeatGate, SessionStore, UserStore,
+    EventStore, Maintenance, Probe, RateLimiter, Reconciliation, SalesReports, SeatGate,
+    SessionStore, UserStore,
 };
 use store_contract::reference::{MemoryGate, MemoryLimiter, MemoryStore};
 use store_contract::{
-    AccountsBackend, Backend, GateBackend, LimiterBackend, StoreSettings, async_trait,
+    AccountsBackend, Backend, Damage, GateBackend, LimiterBackend, ReconciliationBackend,
+    StoreSettings, async_trait,
 };
 
 struct Store(MemoryStore);
@@ -93,6 +95,17 @@ impl AccountsBackend for Store {
     }
 }
 
+#[async_trait]
+impl ReconciliationBackend for Store {
+    async fn damage(&self, damage: Damage) {
+        self.0.damage(damage);
+    }
+
+    fn reconciliation(&self) -> &dyn Reconciliation {
+        &self.0
+    }
+}
+
 struct Gate(MemoryGate);
 
 #[async_trait]
@@ -129,5 +142,6 @@ impl LimiterBackend for Limiter {
 
 store_contract::store_contract!(Store);
 store_contract::accounts_contract!(Store);
+store_contract::reconciliation_contract!(Store);
 store_contract::gate_contract!(Gate);
 store_contract::limiter_contract!(Limiter);

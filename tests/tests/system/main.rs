@@ -21,6 +21,7 @@ mod outages;
 mod overload;
 mod process;
 mod races;
+mod reconcile;
 mod secrets;
 mod settings;
 mod tls;

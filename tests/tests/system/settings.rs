@@ -39,6 +39,8 @@ async fn impossible_values_are_named() {
         ("UTSAVAM__BOOKING__SEATS_MAX", "2147483648"),
         ("UTSAVAM__GATE__RECONCILE_INTERVAL", "0s"),
         ("UTSAVAM__GATE__RECONCILE_INTERVAL", "often"),
+        ("UTSAVAM__RECONCILIATION__INTERVAL", "25h"),
+        ("UTSAVAM__RECONCILIATION__INTERVAL", "sometimes"),
         ("UTSAVAM__RATE_LIMIT__ENABLED", "perhaps"),
         ("UTSAVAM__RATE_LIMIT__READ__QUOTA", "0"),
         ("UTSAVAM__RATE_LIMIT__BOOK__BURST", "1201"),

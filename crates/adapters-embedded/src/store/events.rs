@@ -238,7 +238,11 @@ fn hide(connection: &mut SqliteConnection, event_id: EventId) -> Result<bool, St
     Ok(true)
 }
 
-fn only_one_row(changed: QueryResult<usize>, doing: &str, event_id: i64) -> Result<(), StoreError> {
+pub(super) fn only_one_row(
+    changed: QueryResult<usize>,
+    doing: &str,
+    event_id: i64,
+) -> Result<(), StoreError> {
     match changed.map_err(before_commit)? {
         1 => Ok(()),
         rows => Err(defect(format!(
@@ -250,7 +254,7 @@ fn only_one_row(changed: QueryResult<usize>, doing: &str, event_id: i64) -> Resu
 /// Upcoming events behind a place are those behind the place or behind now,
 /// whichever is later: one bound, so that the walk begins there and does not
 /// pass all events that have started.
-fn upcoming_behind(after: Place) -> Place {
+pub(super) fn upcoming_behind(after: Place) -> Place {
     let now = clock::micros(clock::now());
     if after.at > now {
         after

@@ -104,6 +104,18 @@ fn every_list_begins_its_walk_where_the_page_begins() {
             "bookings_of_event (event_id=? AND (created_at,rowid)<(?,?))",
         ),
         (
+            reconciliation::KeptOfUpcoming::TEXT,
+            "events_by_start ((start_at,rowid)>(?,?))",
+        ),
+        (
+            reconciliation::KeptOfAll::TEXT,
+            "e USING INTEGER PRIMARY KEY (rowid>?)",
+        ),
+        (
+            reconciliation::KeysBehind::TEXT,
+            "k USING PRIMARY KEY ((user_id,key)>(?,?))",
+        ),
+        (
             sales::TopEvents::TEXT,
             "event_sales_top ((confirmed_bookings,rowid)<(?,?))",
         ),

@@ -54,7 +54,7 @@ prepared!(
 
 /// The place before everything in the list of events: RFC 3339 knows no year
 /// before 0, and PostgreSQL's timestamps reach back further.
-fn earliest() -> Timeline {
+pub(super) fn earliest() -> Timeline {
     let year_zero = DateTime::<Utc>::from_timestamp_secs(-62_167_305_600);
     Timeline {
         at: year_zero.expect("a constant in range"),

@@ -14,14 +14,16 @@ use std::time::Duration;
 
 use adapters_postgres::{
     PgAccountStore, PgApiKeyStore, PgAuditLog, PgBookingRecords, PgBookingStore, PgDemoStore,
-    PgEventStore, PgMaintenance, PgProbe, PgSalesReports, PgSessionStore, PgUserStore,
+    PgEventStore, PgMaintenance, PgProbe, PgReconciliation, PgSalesReports, PgSessionStore,
+    PgUserStore,
 };
 use domain::ports::{
     AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
-    EventStore, Maintenance, Probe, SalesReports, SessionStore, UserStore,
+    EventStore, Maintenance, Probe, Reconciliation, SalesReports, SessionStore, UserStore,
 };
 use store_contract::{
-    AccountsBackend, Backend, StoreSettings, accounts_contract, async_trait, store_contract,
+    AccountsBackend, Backend, Damage, ReconciliationBackend, StoreSettings, accounts_contract,
+    async_trait, reconciliation_contract, store_contract,
 };
 
 struct Postgres {
@@ -38,6 +40,7 @@ struct Postgres {
     sessions: PgSessionStore,
     api_keys: PgApiKeyStore,
     audit: PgAuditLog,
+    reconciliation: PgReconciliation,
 }
 
 #[async_trait]
@@ -58,7 +61,8 @@ impl Backend for Postgres {
             accounts: PgAccountStore::new(database.clone()),
             sessions: PgSessionStore::new(database.clone()),
             api_keys: PgApiKeyStore::new(database.clone()),
-            audit: PgAuditLog::new(database),
+            audit: PgAuditLog::new(database.clone()),
+            reconciliation: PgReconciliation::new(database),
         }
     }
 
@@ -162,5 +166,17 @@ impl AccountsBackend for Postgres {
     }
 }
 
+#[async_trait]
+impl ReconciliationBackend for Postgres {
+    async fn damage(&self, damage: Damage) {
+        support::run(Some(&self.name), &damage.to_sql()).await;
+    }
+
+    fn reconciliation(&self) -> &dyn Reconciliation {
+        &self.reconciliation
+    }
+}
+
 store_contract!(Postgres);
 accounts_contract!(Postgres);
+reconciliation_contract!(Postgres);

@@ -275,3 +275,73 @@ async fn bookings_logins_suspensions_and_erasures_never_wait_in_a_circle() {
     shop.assert_sums_agree().await;
     shop.close().await;
 }
+
+/// Whoever looks for bookings of erased users must not see the event as it was
+/// before and then forget the user whom the one who moves it has found pending.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_is_being_postponed_is_waited_for() {
+    let shop = Shop::open(2, 50).await;
+    let accounts = accounts(&shop);
+    let booked = shop.book(command(1, 1)).await.expect("no panic");
+    shop.book(command(2, 2))
+        .await
+        .expect("no panic")
+        .expect("booked");
+    shop.sql
+        .batch_execute("UPDATE events SET start_at = now()")
+        .await
+        .expect("started");
+    for id in [1, 2] {
+        accounts.erase(user(id)).await.expect("erased");
+    }
+    let postponing = holder(
+        &shop,
+        "UPDATE events SET start_at = '2099-01-01' WHERE id = 1",
+    )
+    .await;
+    let looker = accounts.clone();
+    let looking = tokio::spawn(async move { looker.bookings_of_erased(10).await });
+    until_waiting_with(&shop, 1, &looking).await;
+    postponing.batch_execute("COMMIT").await.expect("postponed");
+    let found = looking.await.expect("no panic").expect("no trouble");
+    let booking_id = booked.expect("booked").booking_id;
+    assert_eq!(found, [booking_id]);
+    shop.cancel(booking_id.get()).await.expect("no panic");
+    let nothing = accounts.bookings_of_erased(10).await.expect("no trouble");
+    assert!(nothing.is_empty(), "{nothing:?}");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postponing_an_event_queues_those_erased_users_who_have_booked_it() {
+    let shop = Shop::open(2, 50).await;
+    let accounts = accounts(&shop);
+    for (id, event_id) in [(1, 1), (2, 2), (3, 1), (4, 1)] {
+        let booked = shop.book(command(id, event_id)).await.expect("no panic");
+        let booking_id = booked.expect("booked").booking_id;
+        if id == 4 {
+            shop.cancel(booking_id.get()).await.expect("no panic");
+        }
+    }
+    for id in [1, 2, 4] {
+        accounts.erase(user(id)).await.expect("erased");
+    }
+    let pending = "SELECT coalesce(sum(user_id), 0)::bigint FROM erasures_pending";
+    for (change, queued) in [
+        ("UPDATE events SET name = 'Renamed', start_at = start_at", 0),
+        (
+            "UPDATE events SET start_at = start_at - interval '1 day'",
+            0,
+        ),
+        ("UPDATE events SET start_at = '2099-06-01' WHERE id = 1", 1),
+        ("UPDATE events SET start_at = '2099-06-01' WHERE id = 2", 3),
+    ] {
+        if queued == 0 {
+            let forget = "DELETE FROM erasures_pending";
+            shop.sql.batch_execute(forget).await.expect("forgotten");
+        }
+        shop.sql.batch_execute(change).await.expect("changed");
+        assert_eq!(shop.number(pending).await, queued, "{change}");
+    }
+    shop.close().await;
+}

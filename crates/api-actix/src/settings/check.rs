@@ -130,6 +130,11 @@ impl Settings {
         if self.http.shutdown_delay > HOUR {
             return Err(wrong("http.shutdown_delay", "must be 1h at most"));
         }
+        let interval = self.reconciliation.interval;
+        if !interval.is_zero() && !(Duration::from_millis(1)..=DAY).contains(&interval) {
+            let problem = "must be between 1ms and 24h, or 0s for never";
+            return Err(wrong("reconciliation.interval", problem));
+        }
         Ok(())
     }
 

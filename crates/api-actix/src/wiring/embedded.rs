@@ -5,8 +5,8 @@ use std::sync::Arc;
 use adapters_embedded::{
     Database, SqliteAccountStore, SqliteApiKeyStore, SqliteArchive, SqliteAuditLog,
     SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore, SqliteLocation,
-    SqliteMaintenance, SqliteProbe, SqliteSalesReports, SqliteSessionStore, SqliteSettings,
-    SqliteUserStore,
+    SqliteMaintenance, SqliteProbe, SqliteReconciliation, SqliteSalesReports, SqliteSessionStore,
+    SqliteSettings, SqliteUserStore,
 };
 
 use crate::failure::Failure;
@@ -40,6 +40,20 @@ pub(super) fn settings(settings: &Settings) -> Result<SqliteSettings, Failure> {
         keep_keys: settings.idempotency.keep,
         ..SqliteSettings::new(location)
     })
+}
+
+/// Whether there is a store already.
+pub(super) fn require_data(settings: &SqliteSettings) -> Result<(), Failure> {
+    match &settings.location {
+        SqliteLocation::File(path) if path.exists() => Ok(()),
+        SqliteLocation::File(path) => Err(Failure::new(format!(
+            "there is no database at {}",
+            path.display()
+        ))),
+        SqliteLocation::Memory => Err(Failure::new(
+            "the store in memory belongs to one process: there is none to look at",
+        )),
+    }
 }
 
 /// Opens the file and brings it to this version's schema. Nobody else has it
@@ -81,6 +95,7 @@ fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
         sales: Arc::new(SqliteSalesReports::new(database.clone())),
         demo: Arc::new(SqliteDemoStore::new(database.clone())),
         maintenance: Arc::new(SqliteMaintenance::new(database.clone())),
+        reconciliation: Arc::new(SqliteReconciliation::new(database.clone())),
         archive: Arc::new(SqliteArchive::new(database.clone())),
         probe: Arc::new(SqliteProbe::new(database)),
         queue: None,

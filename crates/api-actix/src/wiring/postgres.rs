@@ -6,7 +6,8 @@ use std::time::Duration;
 use adapters_postgres::{
     ConnectError, Database, Limits, MigrateError, Migrated, PgAccountStore, PgApiKeyStore,
     PgArchive, PgAuditLog, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore,
-    PgMaintenance, PgProbe, PgSalesReports, PgSessionStore, PgSettings, PgUserStore,
+    PgMaintenance, PgProbe, PgReconciliation, PgSalesReports, PgSessionStore, PgSettings,
+    PgUserStore,
 };
 
 use futures::FutureExt;
@@ -142,6 +143,7 @@ fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
         sales: Arc::new(PgSalesReports::new(database.clone())),
         demo: Arc::new(PgDemoStore::new(database.clone())),
         maintenance: Arc::new(PgMaintenance::new(database.clone())),
+        reconciliation: Arc::new(PgReconciliation::new(database.clone())),
         archive: Arc::new(PgArchive::new(database.clone())),
         probe: Arc::new(PgProbe::new(database)),
         queue: Some(bookings),

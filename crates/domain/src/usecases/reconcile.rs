@@ -25,6 +25,15 @@ pub struct GateReport {
     pub gates_busy: usize,
 }
 
+/// What a look at all gates found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GateCheck {
+    /// Events compared.
+    pub events_checked: usize,
+    /// Gates that are wrong.
+    pub gates_wrong: usize,
+}
+
 /// Why a round of reconciliation ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
@@ -81,14 +90,9 @@ impl GateReconciler {
                     Mended::NotYet => report.gates_busy += 1,
                 }
             }
-            match events.last() {
-                Some(last) if events.len() == EVENTS_AT_ONCE => {
-                    after = Some(Timeline {
-                        at: last.start_at,
-                        id: last.event_id.get(),
-                    });
-                }
-                _ => break,
+            after = next_page(&events);
+            if after.is_none() {
+                break;
             }
         }
         let gone: Vec<_> = self.events.difference(&upcoming).copied().collect();
@@ -128,6 +132,64 @@ pub async fn reconcile_gate(
     gate: &(impl SeatGate + ?Sized),
 ) -> Result<GateReport, ReconcileError> {
     GateReconciler::default().round(catalogue, gate).await
+}
+
+/// Compares the gates of all upcoming events with the seats left in the store,
+/// changes nothing but what looking at a gate does, and hands over the events
+/// whose gate is wrong each time of several that it is looked at: traffic may make
+/// it look so for a moment.
+///
+/// # Errors
+/// The gate or the store did not answer.
+pub async fn check_gate(
+    catalogue: &(impl EventCatalogue + ?Sized),
+    gate: &(impl SeatGate + ?Sized),
+    mut hand_over: impl FnMut(EventId) + Send,
+) -> Result<GateCheck, ReconcileError> {
+    let mut report = GateCheck::default();
+    let mut after = None;
+    loop {
+        let events = catalogue.seats_of_upcoming(after, EVENTS_AT_ONCE).await?;
+        report.events_checked += events.len();
+        for suspect in suspects(gate, &events).await? {
+            if is_wrong(catalogue, gate, suspect).await? {
+                report.gates_wrong += 1;
+                hand_over(suspect);
+            }
+        }
+        after = next_page(&events);
+        if after.is_none() {
+            return Ok(report);
+        }
+    }
+}
+
+/// Behind which event the next page begins, if there may be another one.
+fn next_page(events: &[EventSeats]) -> Option<Timeline> {
+    let last = events.last().filter(|_| events.len() == EVENTS_AT_ONCE)?;
+    Some(Timeline {
+        at: last.start_at,
+        id: last.event_id.get(),
+    })
+}
+
+async fn is_wrong(
+    catalogue: &(impl EventCatalogue + ?Sized),
+    gate: &(impl SeatGate + ?Sized),
+    event_id: EventId,
+) -> Result<bool, ReconcileError> {
+    for _ in 0..ATTEMPTS_MAX {
+        let Some(reading) = gate.read(&[event_id]).await?.pop() else {
+            return Ok(false);
+        };
+        let Some(seats) = catalogue.seats_of(event_id).await? else {
+            return Ok(reading.tokens.is_some());
+        };
+        if reading.fault(&seats).is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Events whose gate differs from the seats left, going by a glance that
@@ -266,6 +328,46 @@ mod tests {
             let found = block_on(reconcile_gate(&catalogue_with(5), &gate)).expect("both answer");
             assert_eq!(found, report(1, 0), "{tokens:?} tokens, {leased} leased");
         }
+    }
+
+    fn told(tokens: Option<i64>) -> (GateCheck, Vec<EventId>) {
+        // Nothing that changes it is expected: the mock panics on that.
+        let gate = gate_reading(tokens, 0);
+        let mut wrong = Vec::new();
+        let hand_over = |event_id| wrong.push(event_id);
+        let report = block_on(check_gate(&catalogue_with(5), &gate, hand_over));
+        (report.expect("both answer"), wrong)
+    }
+
+    #[test]
+    fn a_gate_that_is_only_checked_is_told_and_left_as_it_is() {
+        for (tokens, wrong) in [(None, 1), (Some(4), 1), (Some(6), 1), (Some(5), 0)] {
+            let (report, events) = told(tokens);
+            let expected = GateCheck {
+                events_checked: 1,
+                gates_wrong: wrong,
+            };
+            assert_eq!(report, expected, "{tokens:?}");
+            assert_eq!(events, vec![seats(5).event_id; wrong], "{tokens:?}");
+        }
+    }
+
+    #[test]
+    fn a_gate_that_is_right_at_a_second_look_was_not_wrong() {
+        let mut gate = MockSeatGate::new();
+        for tokens in [6, 6, 5] {
+            let reading = GateReading {
+                tokens: Some(tokens),
+                leases: 0,
+                seats_leased: 0,
+                generation: GateGeneration(4),
+            };
+            gate.expect_read()
+                .times(1)
+                .returning(move |_| Ok(vec![reading]));
+        }
+        let report = block_on(check_gate(&catalogue_with(5), &gate, |_| {}));
+        assert_eq!(report.expect("both answer").gates_wrong, 0);
     }
 
     #[test]

@@ -327,3 +327,30 @@ pub async fn cancelling_what_erased_users_booked_frees_the_seats(bench: Accounts
         bench.assert_adds_up(event).await;
     }
 }
+
+pub async fn what_erased_users_booked_is_looked_for_again_when_an_event_is_postponed(
+    bench: AccountsBench,
+) {
+    let event = bench.event(9).await;
+    let (alice, bob) = (bench.user().await, bench.user().await);
+    let booking = bench.book(alice, event, 2).await;
+    bench.book(bob, event, 1).await;
+    bench.start_at(event, past()).await;
+    bench.erase(alice).await;
+    // Twice, because a store may forget whom it has looked at.
+    for _ in 0..2 {
+        assert_eq!(to_be_cancelled(&bench, 10).await, []);
+    }
+    // To another past, and then ahead.
+    bench
+        .start_at(event, past() + chrono::TimeDelta::days(1))
+        .await;
+    assert_eq!(to_be_cancelled(&bench, 10).await, []);
+    bench.start_at(event, crate::values::future()).await;
+    assert_eq!(to_be_cancelled(&bench, 10).await, [booking]);
+    let cancelled = cancel_bookings_of_erased(bench.accounts(), bench.bookings(), &NoGate).await;
+    assert_eq!(cancelled.expect("done"), 1);
+    assert_eq!(to_be_cancelled(&bench, 10).await, []);
+    assert_eq!(bench.seats_left(event).await, 8);
+    bench.assert_adds_up(event).await;
+}

@@ -214,9 +214,10 @@ impl BookingRecords for MemoryStore {
 #[async_trait]
 impl SalesReports for MemoryStore {
     async fn report(&self, page: Page<TopSellers>) -> Result<SalesReport, StoreError> {
-        let sales = self.state().model.sales();
+        let model = &self.state().model;
+        let sales = model.sales();
         Ok(SalesReport {
-            confirmed_bookings_total: sales.iter().map(|sales| sales.confirmed_bookings).sum(),
+            confirmed_bookings_total: model.confirmed_total(),
             events: listing(sales, page, |entry, after| entry < after),
         })
     }

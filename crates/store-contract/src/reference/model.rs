@@ -11,12 +11,13 @@ use chrono::{DateTime, Utc};
 use domain::model::{
     AttendedBooking, BookSeats, Booked, Booking, BookingId, BookingStatus, Cancelled, Capacity,
     ChangedEvent, Email, Event, EventChange, EventId, EventSales, IdempotencyKey, NewUser,
-    PublishEvent, User, UserId,
+    PublishEvent, SeatCount, User, UserId,
 };
 use domain::ports::{BookError, CancelError, ChangeEventError, DeleteEventError, RegisterError};
 use domain::rules::{CapacityBelowConfirmed, KeyReused};
 
 use super::accounts::Standings;
+use super::reconciliation::Drifts;
 
 /// The id and the time that something new gets.
 #[derive(Debug, Clone, Copy)]
@@ -26,9 +27,9 @@ pub(crate) struct Stamp {
 }
 
 #[derive(Debug, Clone)]
-struct Show {
-    details: PublishEvent,
-    deleted: bool,
+pub(super) struct Show {
+    pub(super) details: PublishEvent,
+    pub(super) deleted: bool,
 }
 
 /// All there is to know.
@@ -36,9 +37,11 @@ struct Show {
 pub(crate) struct Model {
     pub(super) users: BTreeMap<UserId, User>,
     pub(super) standings: Standings,
-    events: BTreeMap<EventId, Show>,
+    pub(super) events: BTreeMap<EventId, Show>,
     pub(super) bookings: BTreeMap<BookingId, Booking>,
-    keys: BTreeMap<(UserId, IdempotencyKey), (BookSeats, BookingId, DateTime<Utc>)>,
+    pub(super) keys: BTreeMap<(UserId, IdempotencyKey), (BookSeats, BookingId, DateTime<Utc>)>,
+    /// What a test says is kept otherwise.
+    pub(super) drifts: Drifts,
 }
 
 impl Model {
@@ -108,9 +111,11 @@ impl Model {
     }
 
     pub(crate) fn delete(&mut self, event_id: EventId) -> Result<(), DeleteEventError> {
+        let confirmed = self.confirmed(event_id).count() as i64;
         match self.events.get_mut(&event_id) {
             Some(show) if !show.deleted => {
                 show.deleted = true;
+                self.drifts.delete(event_id, confirmed);
                 Ok(())
             }
             _ => Err(DeleteEventError::EventNotFound(event_id)),
@@ -180,9 +185,11 @@ impl Model {
 
     /// Marks bookings of deleted events, as they already read.
     pub(crate) fn finish_deletions(&mut self, bookings_max: usize) -> usize {
-        let events = &self.events;
+        let (events, drifts) = (&self.events, &self.drifts);
         let pending = self.bookings.values_mut().filter(|booking| {
-            booking.status == BookingStatus::Confirmed && events[&booking.event_id].deleted
+            booking.status == BookingStatus::Confirmed
+                && events[&booking.event_id].deleted
+                && !drifts.is_unmarked(booking.event_id)
         });
         let mut marked = 0;
         for booking in pending.take(bookings_max) {
@@ -214,7 +221,8 @@ impl Model {
 
     pub(crate) fn event(&self, event_id: EventId) -> Option<Event> {
         let show = self.events.get(&event_id).filter(|show| !show.deleted)?;
-        let left = i64::from(show.details.capacity.get()) - self.confirmed_seats(event_id);
+        let left = i64::from(show.details.capacity.get()) - self.confirmed_seats(event_id)
+            + self.drifts.seats(event_id);
         let left = Capacity::try_new(left).expect("never negative");
         Some(Event::try_new(event_id, show.details.clone(), left).expect("within the capacity"))
     }
@@ -274,16 +282,45 @@ impl Model {
         let mut sales: Vec<_> = self
             .events()
             .into_iter()
-            .map(|event| EventSales {
-                event_id: event.id(),
-                name: event.name().clone(),
-                confirmed_bookings: self.confirmed(event.id()).count() as i64,
-                capacity: event.capacity(),
-                seats_available: event.seats_available(),
+            .filter_map(|event| {
+                let confirmed = self.confirmed(event.id()).count() as i64;
+                Some(EventSales {
+                    event_id: event.id(),
+                    name: event.name().clone(),
+                    confirmed_bookings: self.drifts.figure(event.id(), confirmed)?,
+                    capacity: event.capacity(),
+                    seats_available: event.seats_available(),
+                })
             })
             .collect();
         sales.sort_by_key(|sales| Reverse((sales.confirmed_bookings, sales.event_id)));
         sales
+    }
+
+    /// Confirmed bookings of all events that are not deleted.
+    pub(crate) fn confirmed_total(&self) -> i64 {
+        let events = self.events().into_iter();
+        let counted = events.map(|event| self.confirmed(event.id()).count() as i64);
+        counted.sum::<i64>() + self.drifts.total()
+    }
+
+    /// Has a key stand for a booking, as if one seat had been asked for.
+    pub(super) fn bind_by_hand(
+        &mut self,
+        user_id: UserId,
+        key: IdempotencyKey,
+        booking_id: BookingId,
+        event_id: EventId,
+        at: DateTime<Utc>,
+    ) {
+        let command = BookSeats {
+            user_id,
+            event_id,
+            seats: SeatCount::ONE,
+            idempotency_key: Some(key.clone()),
+        };
+        let bound = (command, booking_id, at);
+        self.keys.insert((user_id, key), bound);
     }
 
     fn newest(&self, wanted: impl Fn(&Booking) -> bool) -> Vec<Booking> {
@@ -297,13 +334,13 @@ impl Model {
         bookings
     }
 
-    fn confirmed(&self, event_id: EventId) -> impl Iterator<Item = &Booking> {
+    pub(super) fn confirmed(&self, event_id: EventId) -> impl Iterator<Item = &Booking> {
         self.bookings.values().filter(move |booking| {
             booking.event_id == event_id && booking.status == BookingStatus::Confirmed
         })
     }
 
-    fn confirmed_seats(&self, event_id: EventId) -> i64 {
+    pub(super) fn confirmed_seats(&self, event_id: EventId) -> i64 {
         let seats = self
             .confirmed(event_id)
             .map(|booking| i64::from(booking.seats.get()));

@@ -1,7 +1,7 @@
 //! Erasing users, and what is left to be done about their bookings.
 
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::model::{BookingId, UserId};
 use domain::ports::{AccountError, StoreError};
@@ -38,6 +38,24 @@ prepared!(
     /// Until [`BookingsOfErased`] finds nothing more.
     AwaitCancellations { user_id: i64 as BigInt } -> (BigInt,),
     "INSERT INTO erasures_pending (user_id) VALUES (?)"
+);
+
+/// Names the advisory lock that the trigger `events_postponed` shares. "past" in
+/// ASCII.
+const POSTPONING_LOCK: i64 = 0x7061_7374;
+
+prepared!(
+    /// Nobody is moving an event to a later time while this is held: what they have
+    /// moved is seen by the next statement, and who moves one later finds the queue
+    /// as that has left it.
+    LockPostponing { lock: i64 as BigInt } -> (Bool,),
+    "SELECT true FROM pg_advisory_xact_lock(?)"
+);
+
+prepared!(
+    /// Whether anybody is to be looked at.
+    AnyPending {} -> (Bool,),
+    "SELECT EXISTS (SELECT FROM erasures_pending)"
 );
 
 prepared!(
@@ -88,12 +106,32 @@ pub(super) async fn bookings_of_erased(
     if bookings_max == 0 {
         return Ok(Vec::new());
     }
-    let query = BookingsOfErased {
-        rows_max: bookings_max as i64,
-    };
+    // Most of the time there is nobody, and nobody has to wait for that.
+    let (is_any_pending,): (bool,) = database
+        .read(|connection| async move { AnyPending {}.get_result(connection).await }.boxed())
+        .await?;
+    if !is_any_pending {
+        return Ok(Vec::new());
+    }
     let found: Vec<(i64,)> = database
-        .write(move |connection| async move { query.load(connection).await }.boxed())
+        .transaction(move |connection| {
+            async move {
+                let found = look_for_bookings(connection, bookings_max).await;
+                found.map_err(before_commit)
+            }
+            .boxed()
+        })
         .await?;
     let bookings = found.into_iter().map(|(id,)| BookingId::try_new(id));
     bookings.collect::<Result<_, _>>().map_err(stored)
+}
+
+async fn look_for_bookings(
+    connection: &mut AsyncPgConnection,
+    bookings_max: usize,
+) -> QueryResult<Vec<(i64,)>> {
+    let lock = POSTPONING_LOCK;
+    LockPostponing { lock }.execute(connection).await?;
+    let rows_max = bookings_max as i64;
+    BookingsOfErased { rows_max }.load(connection).await
 }
