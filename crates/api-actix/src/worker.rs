@@ -1,5 +1,6 @@
 //! Work on a worker of the HTTP server: one thread, many connections.
 
+mod crowd;
 mod mailbox;
 mod to_the_end;
 mod waiting;

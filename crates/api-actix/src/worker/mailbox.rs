@@ -7,18 +7,24 @@
 //! written down in a mailbox of the worker; the first letter wakes its postman,
 //! a task of the worker, who delivers all that have gathered.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use futures::task::AtomicWaker;
 
 use super::waiting::Place;
 
+/// A worker that is no later than this is in time.
+const IN_TIME: Duration = Duration::from_millis(1);
+
 thread_local! {
     /// The mailbox of this worker, once it was needed.
     static MAILBOX: RefCell<Option<Arc<Mailbox>>> = const { RefCell::new(None) };
+    /// How late this worker is with what it has to do.
+    static LATE: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 /// Where other threads write down whom they would wake.
@@ -48,6 +54,7 @@ impl Mailbox {
             actix_web::rt::spawn(Postman {
                 mailbox: new.clone(),
                 round: Vec::new(),
+                in_line_since: None,
             });
             mailbox.insert(new).clone()
         })
@@ -85,6 +92,9 @@ struct Postman {
     mailbox: Arc<Mailbox>,
     /// Empty between rounds; kept for its room.
     round: Vec<Arc<Letter>>,
+    /// Since when he stands in line behind those to whom he has delivered, and
+    /// whatever else the worker has to do, to see how long that takes.
+    in_line_since: Option<Instant>,
 }
 
 impl Future for Postman {
@@ -92,14 +102,22 @@ impl Future for Postman {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let late = this.in_line_since.take().map(|since| since.elapsed());
+        let late = late.unwrap_or_default();
+        LATE.set(late);
         let mut content = this.mailbox.content();
         std::mem::swap(&mut content.letters, &mut this.round);
         if content.postman.is_none() {
             content.postman = Some(context.waker().clone());
         }
         drop(content);
+        let stands_in_line = !this.round.is_empty() || late > IN_TIME;
         for letter in this.round.drain(..) {
             letter.addressee.wake();
+        }
+        if stands_in_line {
+            this.in_line_since = Some(Instant::now());
+            context.waker().wake_by_ref();
         }
         Poll::Pending
     }
@@ -181,6 +199,6 @@ impl<F: Future + Unpin> Future for WokenTogether<F> {
 impl<F> Drop for WokenTogether<F> {
     fn drop(&mut self) {
         // Whoever was to wake the work may keep the letter for a while.
-        self.letter.place.leave();
+        self.letter.place.end(LATE.get());
     }
 }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::crowd::Crowd;
 
 /// Counts the work that waits for a store or a gate, and bounds it.
 ///
@@ -12,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) struct Waiting {
     now: AtomicUsize,
     max: usize,
+    crowd: Crowd,
 }
 
 impl Waiting {
@@ -19,11 +23,16 @@ impl Waiting {
         Arc::new(Self {
             now: AtomicUsize::new(0),
             max,
+            crowd: Crowd::new(),
         })
     }
 
     /// A place for one more piece of work, if there is room.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Place> {
+        let entered = Instant::now();
+        if !self.crowd.admits(entered) {
+            return None;
+        }
         let taken = self
             .now
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
@@ -32,6 +41,7 @@ impl Waiting {
         taken.ok().map(|_| Place {
             waiting: self.clone(),
             is_counted: AtomicBool::new(true),
+            entered,
         })
     }
 }
@@ -41,6 +51,7 @@ impl Waiting {
 pub(crate) struct Place {
     waiting: Arc<Waiting>,
     is_counted: AtomicBool,
+    entered: Instant,
 }
 
 impl Place {
@@ -49,6 +60,15 @@ impl Place {
         if !self.is_counted.swap(true, Ordering::Relaxed) {
             self.waiting.now.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// The work has ended, on a worker that is so late with what it has to do:
+    /// as long, about, its request waited to be read.
+    pub(super) fn end(&self, worker_is_late: Duration) {
+        self.leave();
+        let now = Instant::now();
+        let stayed = now.saturating_duration_since(self.entered) + worker_is_late;
+        self.waiting.crowd.leave(stayed, now);
     }
 
     /// The answer is there.
