@@ -45,17 +45,19 @@ pub(super) struct Crowd {
     start: Instant,
     /// Microseconds since the start.
     counted_at_us: AtomicU64,
-    /// Of those who left since the crowd was counted: how many, and how long they
-    /// were here in all.
+    here: AtomicU64,
+    /// How many left since the crowd was counted, and how late the worker of the
+    /// last one was.
     left: AtomicU64,
-    stayed_us: AtomicU64,
+    late_us: AtomicU64,
     /// How many of [`ALL`] are let in, and the sum by which it is decided who.
     admitted: AtomicU32,
     turn: AtomicU32,
     watch: Mutex<Watch>,
 }
 
-/// What happened in some time.
+/// What happened in some time: how long it was, how many left, and how long all who
+/// were here were here for in all.
 #[derive(Debug, Clone, Copy, Default)]
 struct Window {
     long_us: u64,
@@ -113,8 +115,9 @@ impl Crowd {
         Self {
             start: Instant::now(),
             counted_at_us: AtomicU64::new(0),
+            here: AtomicU64::new(0),
             left: AtomicU64::new(0),
-            stayed_us: AtomicU64::new(0),
+            late_us: AtomicU64::new(0),
             admitted: AtomicU32::new(ALL),
             turn: AtomicU32::new(0),
             watch: Mutex::default(),
@@ -132,11 +135,17 @@ impl Crowd {
         }
     }
 
-    /// Somebody leaves who was here for so long.
-    pub(super) fn leave(&self, stayed: Duration, now: Instant) {
-        self.count(now);
+    /// Somebody is let in.
+    pub(super) fn enter(&self) {
+        self.here.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Somebody leaves, whose worker is so late.
+    pub(super) fn leave(&self, late: Duration, now: Instant) {
+        self.here.fetch_sub(1, Ordering::Relaxed);
         self.left.fetch_add(1, Ordering::Relaxed);
-        self.stayed_us.fetch_add(micros(stayed), Ordering::Relaxed);
+        self.late_us.store(micros(late), Ordering::Relaxed);
+        self.count(now);
     }
 
     /// Counts if it is time to; one of those who come or leave at the same time does.
@@ -151,10 +160,15 @@ impl Crowd {
         };
         let counted_at_us = self.counted_at_us.load(Ordering::Relaxed);
         if due(counted_at_us) {
+            let long_us = now_us - counted_at_us;
+            let left = self.left.swap(0, Ordering::Relaxed);
+            let inside = self.here.load(Ordering::Relaxed);
+            // As many as a worker serves while it is late have not been read yet.
+            let unread_us = left * self.late_us.load(Ordering::Relaxed);
             let admitted = watch.count(Window {
-                long_us: now_us - counted_at_us,
-                left: self.left.swap(0, Ordering::Relaxed),
-                stayed_us: self.stayed_us.swap(0, Ordering::Relaxed),
+                long_us,
+                left,
+                stayed_us: inside.saturating_mul(long_us).saturating_add(unread_us),
             });
             self.admitted.store(admitted, Ordering::Relaxed);
             self.counted_at_us.store(now_us, Ordering::Relaxed);
@@ -229,14 +243,36 @@ mod tests {
     fn of_those_who_come_every_fourth_is_sent_away_at_most() {
         let crowd = Crowd::new();
         let mut now = crowd.start;
+        for _ in 0..3_000 {
+            crowd.enter();
+        }
         for _ in 0..=STANDS_AFTER {
-            for _ in 0..3_000 {
-                crowd.leave(WINDOW, now);
-            }
             now += WINDOW;
             crowd.admits(now);
         }
         let admitted = (0..1_000).filter(|_| crowd.admits(now)).count();
         assert_eq!(admitted, ADMITTED_MIN as usize);
+        // After a pause nothing is left of it.
+        for _ in 0..3_000 {
+            crowd.leave(Duration::ZERO, now);
+        }
+        assert!((0..1_000).all(|_| crowd.admits(now + 2 * WINDOW)));
+    }
+
+    #[test]
+    fn a_few_who_waited_long_for_a_disk_are_no_crowd() {
+        let crowd = Crowd::new();
+        let mut now = crowd.start;
+        for _ in 0..20 {
+            for _ in 0..256 {
+                assert!(crowd.admits(now));
+                crowd.enter();
+            }
+            now += 10 * WINDOW;
+            for _ in 0..256 {
+                crowd.leave(Duration::ZERO, now);
+                now += WINDOW / 256;
+            }
+        }
     }
 }

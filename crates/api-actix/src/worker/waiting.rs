@@ -29,8 +29,7 @@ impl Waiting {
 
     /// A place for one more piece of work, if there is room.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Place> {
-        let entered = Instant::now();
-        if !self.crowd.admits(entered) {
+        if !self.crowd.admits(Instant::now()) {
             return None;
         }
         let taken = self
@@ -38,10 +37,12 @@ impl Waiting {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
                 (now < self.max).then_some(now + 1)
             });
-        taken.ok().map(|_| Place {
+        taken.ok()?;
+        self.crowd.enter();
+        Some(Place {
             waiting: self.clone(),
             is_counted: AtomicBool::new(true),
-            entered,
+            is_here: AtomicBool::new(true),
         })
     }
 }
@@ -51,7 +52,8 @@ impl Waiting {
 pub(crate) struct Place {
     waiting: Arc<Waiting>,
     is_counted: AtomicBool,
-    entered: Instant,
+    /// Until the work has ended.
+    is_here: AtomicBool,
 }
 
 impl Place {
@@ -62,13 +64,12 @@ impl Place {
         }
     }
 
-    /// The work has ended, on a worker that is so late with what it has to do:
-    /// as long, about, its request waited to be read.
+    /// The work has ended, on a worker that is so late with what it has to do.
     pub(super) fn end(&self, worker_is_late: Duration) {
         self.leave();
-        let now = Instant::now();
-        let stayed = now.saturating_duration_since(self.entered) + worker_is_late;
-        self.waiting.crowd.leave(stayed, now);
+        if self.is_here.swap(false, Ordering::Relaxed) {
+            self.waiting.crowd.leave(worker_is_late, Instant::now());
+        }
     }
 
     /// The answer is there.
@@ -81,6 +82,6 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.leave();
+        self.end(Duration::ZERO);
     }
 }
