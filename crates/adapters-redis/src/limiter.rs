@@ -4,24 +4,27 @@
 //! | module | holds |
 //! |---|---|
 //! | `local` | what this process knows of buckets, and holds of them |
+//! | `knowledge` | all of that, behind locks |
 //! | `lane` | the queue: who waits, who goes together, who is told what |
 //! | `question` | a batch as calls of `rate.lua`, and its answers |
 
+mod knowledge;
 mod lane;
 mod local;
 mod question;
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use domain::model::{LimitSubject, RateDecision, RatePolicy};
 use domain::ports::{LimiterError, RateLimiter};
 
+use self::knowledge::Knowledge;
 use self::lane::RateLane;
-use self::local::{BucketKey, Local, Verdict};
+use self::local::{BucketKey, Verdict};
 use self::question::Take;
 use crate::gate::RedisSeatGate;
 use crate::link::LinkError;
@@ -39,8 +42,8 @@ use crate::link::LinkError;
 /// - for what it would refuse: the process knows since when a bucket lacks how
 ///   much, and that nobody puts anything back;
 /// - for a subject who calls often, while the process holds a block of tokens:
-///   a 32nd of the burst, at most 1,024, taken only if half of the burst is left
-///   after it. A block loses tokens at the pace at which the bucket gets new
+///   a 32nd of the burst, taken only if half of the burst is left after it. A
+///   block loses tokens at the pace at which the bucket gets new
 ///   ones, so that it is over when the bucket has made up for it.
 ///
 /// So no stretch of time gives more than the policy has, however many processes
@@ -58,7 +61,7 @@ use crate::link::LinkError;
 /// it from any.
 pub struct RedisRateLimiter {
     lane: RateLane,
-    local: Arc<Mutex<Local>>,
+    known: Arc<Knowledge>,
     clock: Box<dyn Fn() -> Duration + Send + Sync>,
 }
 
@@ -85,23 +88,14 @@ impl RedisRateLimiter {
         gate: &RedisSeatGate,
         clock: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Self {
-        let local = Arc::new(Mutex::new(Local::default()));
+        let known = Arc::new(Knowledge::default());
         let (link, response_timeout) = gate.link_beside();
         Self {
-            lane: RateLane::new(link, Arc::clone(&local), response_timeout),
-            local,
+            lane: RateLane::new(link, Arc::clone(&known), response_timeout),
+            known,
             clock: Box::new(clock),
         }
     }
-
-    fn local(&self) -> MutexGuard<'_, Local> {
-        lock(&self.local)
-    }
-}
-
-/// No method of [`Local`] panics halfway through a change.
-fn lock(local: &Mutex<Local>) -> MutexGuard<'_, Local> {
-    local.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -117,7 +111,7 @@ impl RateLimiter for RedisRateLimiter {
             subject: subject.clone(),
         };
         let asked_at_us = u64::try_from((self.clock)().as_micros()).unwrap_or(u64::MAX);
-        let verdict = self.local().decide(&key, tokens, asked_at_us);
+        let verdict = self.known.of(&key).decide(&key, tokens, asked_at_us);
         let block = match verdict {
             Verdict::Decided(decision) => return Ok(decision),
             Verdict::Ask { block } => block,

@@ -4,6 +4,7 @@
 mod admin_keys;
 pub(crate) mod credentials;
 mod identify;
+mod memory;
 mod passwords;
 mod remembered;
 mod secret;

@@ -2,15 +2,14 @@
 //! together in the next one. When Redis is gone around nobody waits.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use domain::model::RateDecision;
 use group_commit::{Batch, GroupCommit, NotDone, Reply, Slot};
 use tokio::runtime::Handle;
 
-use super::local::Local;
-use super::lock;
+use super::knowledge::Knowledge;
 use super::question::{Plan, Take};
 use crate::breaker::Pass;
 use crate::link::{Link, LinkError, one_at_a_time};
@@ -42,17 +41,17 @@ struct Admitted {
 struct Runner {
     link: Link,
     script: Script,
-    local: Arc<Mutex<Local>>,
+    known: Arc<Knowledge>,
 }
 
 impl RateLane {
     /// Batches run on the runtime in which this is called, or else the one that
     /// first uses the lane.
-    pub(super) fn new(link: Link, local: Arc<Mutex<Local>>, response_timeout: Duration) -> Self {
+    pub(super) fn new(link: Link, known: Arc<Knowledge>, response_timeout: Duration) -> Self {
         let runner = Arc::new(Runner {
             link,
             script: Script::rate(),
-            local,
+            known,
         });
         let runtime = OnceLock::new();
         if let Ok(current) = Handle::try_current() {
@@ -82,7 +81,7 @@ impl RateLane {
             Ok(pending) => pending.await,
             Err(error) => Err(error),
         };
-        asked.inspect_err(|_| lock(&self.runner.local).failed(&key))
+        asked.inspect_err(|_| self.runner.known.of(&key).failed(&key))
     }
 
     fn submit(
@@ -129,19 +128,17 @@ impl Runner {
         });
         // What is known first: whoever hears of it may ask again at once.
         let mut told = Vec::new();
-        {
-            let mut local = lock(&self.local);
-            plan.tell(answers, |take, reply, answer| {
-                let decision = answer.map(|(answer, decision)| {
-                    local.answered(&take.key, answer, take.block > 0);
-                    decision
-                });
-                if decision.is_none() {
-                    local.failed(&take.key);
-                }
-                told.push((reply, decision));
+        plan.tell(answers, |take, reply, answer| {
+            let mut local = self.known.of(&take.key);
+            let decision = answer.map(|(answer, decision)| {
+                local.answered(&take.key, answer, take.block > 0);
+                decision
             });
-        }
+            if decision.is_none() {
+                local.failed(&take.key);
+            }
+            told.push((reply, decision));
+        });
         for (reply, decision) in told {
             reply.send(decision);
         }

@@ -12,36 +12,44 @@
 //! and get tokens at the policy's pace, however many processes hold some.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 
 use domain::model::{LimitSubject, RateDecision, RatePolicy};
 use domain::rules::{granted, refused};
 
-/// Who asks Redis again within this time calls often.
+/// Who calls again within this time calls often.
 const OFTEN_US: u64 = 50_000;
 
 /// Which part of a burst a block is.
 const BLOCK_SHARE: u32 = 32;
 
-/// The fewest and the most tokens of a block.
+/// The fewest tokens of a block.
 const BLOCK_MIN: u32 = 8;
-const BLOCK_MAX: u32 = 1_024;
 
 /// Buckets of which something is known, at most. Of others Redis is asked.
-const KNOWN_MAX: usize = 65_536;
+const KNOWN_MAX: usize = 4_096;
 
 /// Fewer buckets than this are never searched for those to forget.
-const FORGET_FROM: usize = 1_024;
+const FORGET_FROM: usize = 64;
 
 /// How often is searched at most when there is no room.
 const FORGET_EVERY_US: u64 = 1_000_000;
 
 /// A bucket: two policies of one name with other numbers know nothing of each
 /// other here, although they have one bucket in Redis.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BucketKey {
     pub(super) policy: RatePolicy,
     pub(super) subject: LimitSubject,
+}
+
+/// By the names, which nearly always tell buckets apart: each call is hashed.
+impl Hash for BucketKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.policy.name().hash(state);
+        self.subject.hash(state);
+    }
 }
 
 /// What becomes of a take.
@@ -64,7 +72,7 @@ pub(super) struct Answer {
     pub(super) block: u32,
 }
 
-/// All that is known.
+/// All that is known of some buckets.
 #[derive(Debug)]
 pub(super) struct Local {
     buckets: HashMap<BucketKey, Known>,
@@ -75,8 +83,8 @@ pub(super) struct Local {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// When Redis was last asked.
-    asked_at_us: u64,
+    /// When Redis was last asked, or the block last gave something.
+    called_at_us: u64,
     /// The bucket is not full before.
     full_at_us: u64,
     block: Block,
@@ -94,8 +102,12 @@ struct Block {
 
 /// How many tokens a block of that policy has; none where it would not be worth
 /// it, because one is lost as soon as some time has passed.
+///
+/// A block lasts for a 32nd of the time in which a bucket fills, whatever the
+/// policy: with a bound on its tokens, that of a fast policy would be over
+/// before it was of any use.
 fn block_size(policy: &RatePolicy) -> u32 {
-    let tokens = (policy.burst() / BLOCK_SHARE).min(BLOCK_MAX);
+    let tokens = policy.burst() / BLOCK_SHARE;
     if tokens < BLOCK_MIN { 0 } else { tokens }
 }
 
@@ -111,7 +123,7 @@ impl Known {
     fn is_stale(&self, now_us: u64) -> bool {
         !self.block_asked
             && self.full_at_us <= now_us
-            && self.asked_at_us.saturating_add(OFTEN_US) <= now_us
+            && self.called_at_us.saturating_add(OFTEN_US) <= now_us
     }
 
     fn give(
@@ -125,6 +137,7 @@ impl Known {
         self.block.left = self.block.tokens(policy, now_us);
         if let Some(left) = self.block.left.checked_sub(tokens.get()) {
             self.block.left = left;
+            self.called_at_us = now_us;
             // To its owner what is held is there.
             let held_us = u64::from(left) * policy.token_us();
             return Some(granted(policy, missing_us.saturating_sub(held_us)));
@@ -154,13 +167,13 @@ impl Local {
         if let Some(decision) = known.give(&key.policy, tokens, now_us) {
             return Verdict::Decided(decision);
         }
-        let calls_often = now_us.saturating_sub(known.asked_at_us) < OFTEN_US;
+        let calls_often = now_us.saturating_sub(known.called_at_us) < OFTEN_US;
         let block = match calls_often && !known.block_asked {
             true => block_size(&key.policy),
             false => 0,
         };
         known.block_asked |= block > 0;
-        known.asked_at_us = now_us;
+        known.called_at_us = now_us;
         Verdict::Ask { block }
     }
 
@@ -170,7 +183,7 @@ impl Local {
             return;
         }
         let known = self.buckets.entry(key.clone()).or_default();
-        known.asked_at_us = known.asked_at_us.max(answer.asked_at_us);
+        known.called_at_us = known.called_at_us.max(answer.asked_at_us);
         let full_at_us = answer.asked_at_us.saturating_add(answer.missing_us);
         known.full_at_us = known.full_at_us.max(full_at_us);
         if asked_block {

@@ -1,21 +1,30 @@
 //! What a request shows to prove who is calling.
 
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use domain::model::SecretDigest;
 
-use super::{Secret, SecretKind};
+use super::SecretKind;
 
 /// The header of the admin key.
 pub(crate) const ADMIN_KEY: &str = "X-Admin-Key";
 /// The header of a service's key.
 pub(crate) const API_KEY: &str = "X-API-Key";
 
+/// The headers that show a credential, as they are looked for, and as they are
+/// written. Every request is searched for them.
+static HEADERS: [(HeaderName, &str); 3] = [
+    (AUTHORIZATION, "Authorization"),
+    (HeaderName::from_static("x-api-key"), API_KEY),
+    (HeaderName::from_static("x-admin-key"), ADMIN_KEY),
+];
+
 /// What a request shows; what cannot be right is `None` inside.
 #[derive(Debug)]
 pub(crate) enum Credential<'r> {
     /// A user's access token.
-    AccessToken(Option<Secret>),
+    AccessToken(Option<SecretDigest>),
     /// A service's key.
-    ApiKey(Option<Secret>),
+    ApiKey(Option<SecretDigest>),
     /// An admin key.
     AdminKey(&'r [u8]),
 }
@@ -23,8 +32,7 @@ pub(crate) enum Credential<'r> {
 impl Credential<'_> {
     /// Whether the headers show any, right or wrong.
     pub(crate) fn is_shown(headers: &HeaderMap) -> bool {
-        let names = [AUTHORIZATION.as_str(), API_KEY, ADMIN_KEY];
-        names.iter().any(|name| headers.contains_key(*name))
+        HEADERS.iter().any(|(name, _)| headers.contains_key(name))
     }
 }
 
@@ -35,34 +43,28 @@ impl<'r> Credential<'r> {
     /// The name of a header too many: it is not clear who is calling.
     pub(crate) fn find(headers: &'r HeaderMap) -> Result<Option<Self>, &'static str> {
         let mut found = None;
-        for (name, read) in [
-            (AUTHORIZATION.as_str(), bearer as fn(&'r [u8]) -> Self),
-            (API_KEY, |value| {
-                Self::ApiKey(text(value).and_then(|text| Secret::parse(SecretKind::ApiKey, text)))
-            }),
-            (ADMIN_KEY, Self::AdminKey),
-        ] {
+        for (name, written) in &HEADERS {
             for value in headers.get_all(name) {
-                if found.replace(read(value.as_bytes())).is_some() {
-                    return Err(if name == AUTHORIZATION.as_str() {
-                        "Authorization"
-                    } else {
-                        name
-                    });
+                if found.replace((written, value.as_bytes())).is_some() {
+                    return Err(written);
                 }
             }
         }
-        Ok(found)
+        Ok(found.map(|(written, value)| match *written {
+            API_KEY => Self::ApiKey(text(value).and_then(|key| SecretKind::ApiKey.digest(key))),
+            ADMIN_KEY => Self::AdminKey(value),
+            _ => Self::AccessToken(bearer(value)),
+        }))
     }
 }
 
 /// `Bearer <token>` by RFC 6750; the scheme in any case, as RFC 9110 has it.
-fn bearer(value: &[u8]) -> Credential<'_> {
-    let token = text(value)
-        .and_then(|text| text.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .and_then(|(_, token)| Secret::parse(SecretKind::Access, token.trim_start_matches(' ')));
-    Credential::AccessToken(token)
+fn bearer(value: &[u8]) -> Option<SecretDigest> {
+    let (scheme, token) = text(value)?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    SecretKind::Access.digest(token.trim_start_matches(' '))
 }
 
 fn text(value: &[u8]) -> Option<&str> {
@@ -71,9 +73,10 @@ fn text(value: &[u8]) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderValue;
     use proptest::prelude::*;
 
+    use super::super::Secret;
     use super::*;
 
     fn headers(given: &[(&str, &[u8])]) -> HeaderMap {

@@ -1,13 +1,14 @@
 //! From what a request shows to who is calling.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use domain::model::{ApiKey, ApiKeyId, Principal, Session};
 use domain::ports::StoreError;
-use moka::sync::Cache;
 
 use super::Credential;
 use super::admin_keys::AdminKeys;
+use super::memory::Memory;
 use super::remembered::Remembered;
 use crate::wiring::Stores;
 
@@ -16,7 +17,7 @@ use crate::wiring::Stores;
 const GOOD_FOR: Duration = Duration::from_secs(2);
 
 /// How many of each are remembered; beyond that the store is asked more often.
-const REMEMBERED_MAX: u64 = 100_000;
+const REMEMBERED_MAX: usize = 100_000;
 
 /// How often a key's last use is recorded.
 const USE_RECORDED_EVERY: Duration = Duration::from_secs(60);
@@ -44,7 +45,7 @@ pub(crate) struct Identities {
     admin_keys: AdminKeys,
     sessions: Remembered<Session>,
     api_keys: Remembered<ApiKey>,
-    used: Cache<ApiKeyId, ()>,
+    used: Arc<Memory<ApiKeyId, ()>>,
 }
 
 impl Identities {
@@ -53,10 +54,7 @@ impl Identities {
             admin_keys: AdminKeys::new(admin_keys),
             sessions: Remembered::new(REMEMBERED_MAX, GOOD_FOR),
             api_keys: Remembered::new(REMEMBERED_MAX, GOOD_FOR),
-            used: Cache::builder()
-                .max_capacity(REMEMBERED_MAX)
-                .time_to_live(USE_RECORDED_EVERY)
-                .build(),
+            used: Arc::new(Memory::new(REMEMBERED_MAX, USE_RECORDED_EVERY)),
         }
     }
 
@@ -73,24 +71,20 @@ impl Identities {
             Credential::AdminKey(key) if self.admin_keys.contain(key) => Ok(Principal::Admin),
             Credential::AdminKey(_) => Err(NotIdentified::AdminKey),
             Credential::AccessToken(token) => {
-                let digest = token.ok_or(NotIdentified::AccessToken)?.digest();
+                let token = token.ok_or(NotIdentified::AccessToken)?;
                 let session = self
                     .sessions
-                    .find(digest, stores.sessions.find(digest))
-                    .await?;
-                let session = session.ok_or(NotIdentified::AccessToken)?;
+                    .find(token, |token| stores.sessions.find(token));
+                let session = session.await?.ok_or(NotIdentified::AccessToken)?;
                 Ok(Principal::User {
                     user_id: session.user_id,
                     session_id: session.id,
                 })
             }
             Credential::ApiKey(key) => {
-                let digest = key.ok_or(NotIdentified::ApiKey)?.digest();
-                let key = self
-                    .api_keys
-                    .find(digest, stores.api_keys.find(digest))
-                    .await?;
                 let key = key.ok_or(NotIdentified::ApiKey)?;
+                let key = self.api_keys.find(key, |key| stores.api_keys.find(key));
+                let key = key.await?.ok_or(NotIdentified::ApiKey)?;
                 self.record_use(stores, key.id).await;
                 Ok(Principal::Service {
                     key_id: key.id,
@@ -113,10 +107,11 @@ impl Identities {
 
     /// That it was used is good to know, and no reason to refuse anything.
     async fn record_use(&self, stores: &Stores, key_id: ApiKeyId) {
-        if self.used.contains_key(&key_id) {
+        let now = Instant::now();
+        if self.used.get(&key_id, now).is_some() {
             return;
         }
-        self.used.insert(key_id, ());
+        self.used.insert(key_id, (), now);
         if let Err(error) = stores.api_keys.record_use(vec![key_id]).await {
             tracing::debug!(%error, %key_id, "the use of a key was not recorded");
         }

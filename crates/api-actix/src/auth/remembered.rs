@@ -2,28 +2,29 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::model::SecretDigest;
 use domain::ports::StoreError;
-use moka::sync::Cache;
+
+use super::memory::Memory;
 
 /// Remembers by secret. Cheap to clone; clones remember together.
-#[derive(Clone)]
-pub(super) struct Remembered<V: Clone + Send + Sync + 'static> {
-    good: Cache<SecretDigest, V>,
+pub(super) struct Remembered<V>(Arc<Inner<V>>);
+
+struct Inner<V> {
+    good: Memory<SecretDigest, V>,
     /// Goes up whenever all is forgotten: what the store said before is not
     /// remembered after.
-    forgotten: Arc<AtomicU64>,
+    forgotten: AtomicU64,
 }
 
-impl<V: Clone + Send + Sync + 'static> Remembered<V> {
-    pub(super) fn new(many: u64, time: Duration) -> Self {
-        let good = Cache::builder().max_capacity(many).time_to_live(time);
-        Self {
-            good: good.build(),
-            forgotten: Arc::default(),
-        }
+impl<V: Clone> Remembered<V> {
+    pub(super) fn new(many: usize, time: Duration) -> Self {
+        Self(Arc::new(Inner {
+            good: Memory::new(many, time),
+            forgotten: AtomicU64::new(0),
+        }))
     }
 
     /// What is remembered of a secret, or else what the store says. What is not
@@ -31,29 +32,41 @@ impl<V: Clone + Send + Sync + 'static> Remembered<V> {
     ///
     /// # Errors
     /// As asking the store.
-    pub(super) async fn find(
+    pub(super) async fn find<F>(
         &self,
         secret: SecretDigest,
-        ask: impl Future<Output = Result<Option<V>, StoreError>>,
-    ) -> Result<Option<V>, StoreError> {
-        if let Some(good) = self.good.get(&secret) {
+        ask: impl FnOnce(SecretDigest) -> F,
+    ) -> Result<Option<V>, StoreError>
+    where
+        F: Future<Output = Result<Option<V>, StoreError>>,
+    {
+        let Inner { good, forgotten } = &*self.0;
+        let now = Instant::now();
+        if let Some(good) = good.get(&secret, now) {
             return Ok(Some(good));
         }
-        let before = self.forgotten.load(Ordering::SeqCst);
-        let found = ask.await?;
-        if let Some(good) = &found {
-            self.good.insert(secret, good.clone());
-            if self.forgotten.load(Ordering::SeqCst) != before {
-                self.good.invalidate(&secret);
-            }
+        let before = forgotten.load(Ordering::SeqCst);
+        let found = ask(secret).await?;
+        if let Some(value) = found.clone() {
+            // As of before it was asked. Whoever forgets counts first and clears
+            // then, so either this sees the count or that clears this.
+            good.insert_if(secret, value, now, || {
+                forgotten.load(Ordering::SeqCst) == before
+            });
         }
         Ok(found)
     }
 
     /// Something was ended here: the store is asked anew about everything.
     pub(super) fn forget(&self) {
-        self.forgotten.fetch_add(1, Ordering::SeqCst);
-        self.good.invalidate_all();
+        self.0.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.0.good.clear();
+    }
+}
+
+impl<V> Clone for Remembered<V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
@@ -70,7 +83,7 @@ mod tests {
     }
 
     async fn find(remembered: &Remembered<u8>, says: Option<u8>) -> Option<u8> {
-        let found = remembered.find(SECRET(), ready(Ok(says))).await;
+        let found = remembered.find(SECRET(), |_| ready(Ok(says))).await;
         found.expect("no trouble")
     }
 
@@ -87,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_asked_before_it_was_forgotten_is_not_remembered_after() {
         let remembered = remembered();
-        let ask = async {
+        let ask = async |_| {
             remembered.forget();
             Ok(Some(1))
         };

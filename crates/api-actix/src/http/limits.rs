@@ -151,10 +151,8 @@ impl RateLimits {
     /// # Errors
     /// Too many tries, or too much work is under way.
     pub(crate) async fn try_password(&self, app: &App, user_id: UserId) -> Result<(), Problem> {
-        let Some(subject) = named("user", user_id.get()) else {
-            return Ok(());
-        };
         let limit = &self.login_account;
+        let subject = LimitSubject::user(user_id);
         match self.take(app, limit, &subject).await? {
             Some(decision) if !decision.allowed => Err(limit.refusal(&decision)),
             _ => Ok(()),
@@ -237,8 +235,8 @@ pub(crate) async fn admit(
     };
     let subject = match principal {
         Principal::Anonymous => limits.address_of(request.peer_addr(), request.headers()),
-        Principal::User { user_id, .. } => named("user", user_id.get()),
-        Principal::Service { key_id, .. } => named("key", key_id.get()),
+        Principal::User { user_id, .. } => Some(LimitSubject::user(*user_id)),
+        Principal::Service { key_id, .. } => Some(LimitSubject::service(*key_id)),
         Principal::Admin => LimitSubject::principal("admin").ok(),
     };
     let Some(subject) = subject else {
@@ -257,11 +255,6 @@ pub(crate) async fn admit(
                 .with_header("RateLimit-Policy", text(policy)))
         }
     }
-}
-
-/// The subject that is called so.
-fn named(kind: &str, id: i64) -> Option<LimitSubject> {
-    LimitSubject::principal(&format!("{kind}:{id}")).ok()
 }
 
 /// Whole seconds, rounded up: who waits that long has waited long enough.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Email, Invalid};
+use super::{ApiKeyId, Email, Invalid, UserId};
 
 /// The most requests of a policy's window.
 const QUOTA_MAX: u32 = 1_000_000_000;
@@ -116,6 +116,8 @@ pub struct LimitSubject(Kind);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Kind {
+    User(UserId),
+    Service(ApiKeyId),
     Principal(Arc<str>),
     Account(Arc<str>),
     V4([u8; 4]),
@@ -124,8 +126,18 @@ enum Kind {
 }
 
 impl LimitSubject {
-    /// Somebody who is known by a stable name such as `user:7`, `key:3` or
-    /// `admin`.
+    /// A user.
+    pub fn user(user_id: UserId) -> Self {
+        Self(Kind::User(user_id))
+    }
+
+    /// A service, known by its key.
+    pub fn service(key_id: ApiKeyId) -> Self {
+        Self(Kind::Service(key_id))
+    }
+
+    /// Somebody else who is known by a stable name such as `admin`. Names that
+    /// begin with `user:` or `key:` are those of users and services.
     ///
     /// # Errors
     /// Refuses an empty name, control characters, and more than 300 bytes.
@@ -162,6 +174,8 @@ impl LimitSubject {
 impl fmt::Display for LimitSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
+            Kind::User(user_id) => write!(f, "principal:user:{user_id}"),
+            Kind::Service(key_id) => write!(f, "principal:key:{key_id}"),
             Kind::Principal(name) => write!(f, "principal:{name}"),
             Kind::Account(email) => write!(f, "account:{email}"),
             Kind::V4(octets) => write!(f, "address:{}", IpAddr::from(*octets)),
@@ -232,6 +246,15 @@ mod tests {
         assert_eq!(network.to_string(), "address:2001:db8:1:2::/64");
         assert_eq!(network, name("2001:db8:1:2:ffff:ffff:ffff:ffff"));
         assert_ne!(network, name("2001:db8:1:3::1"));
+    }
+
+    #[test]
+    fn users_and_services_of_one_number_are_told_apart() {
+        let user = LimitSubject::user(UserId::try_new(7).expect("positive"));
+        let service = LimitSubject::service(ApiKeyId::try_new(7).expect("positive"));
+        assert_ne!(user, service);
+        assert_eq!(user.to_string(), "principal:user:7");
+        assert_eq!(service.to_string(), "principal:key:7");
     }
 
     #[test]

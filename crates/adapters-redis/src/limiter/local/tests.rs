@@ -54,6 +54,30 @@ fn who_calls_often_asks_for_a_block_and_the_others_do_not() {
 }
 
 #[test]
+fn who_goes_on_calling_gets_the_next_block_when_the_last_is_over() {
+    let mut local = Local::default();
+    let last_token = 7 * SECOND;
+    local.answered(&key(), answer(0, 9, 8), true);
+    assert!(granted_one(&mut local, last_token).is_some());
+    let next = local.decide(&key(), tokens(1), last_token + OFTEN_US - 1);
+    assert_eq!(next, Verdict::Ask { block: 8 });
+    let mut local = Local::default();
+    local.answered(&key(), answer(0, 9, 8), true);
+    assert!(granted_one(&mut local, last_token).is_some());
+    let rare = local.decide(&key(), tokens(1), last_token + OFTEN_US);
+    assert_eq!(rare, Verdict::Ask { block: 0 });
+}
+
+#[test]
+fn a_block_lasts_for_a_32nd_of_what_a_bucket_takes_to_fill() {
+    let minute = Duration::from_secs(60);
+    for (burst, tokens) in [(6_000, 187), (1_000_000, 31_250), (255, 0)] {
+        let policy = RatePolicy::try_new("read", burst, minute, burst).expect("a policy");
+        assert_eq!(block_size(&policy), tokens, "{burst}");
+    }
+}
+
+#[test]
 fn a_block_gives_its_tokens_once() {
     let mut local = Local::default();
     local.answered(&key(), answer(0, 9, 8), true);

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::tokens::{Tokens, TokensResponse};
 use crate::app::App;
-use crate::auth::{Secret, SecretKind};
+use crate::auth::SecretKind;
 use crate::http::access::RecordedActor;
 use crate::http::extract::Json;
 use crate::http::problem::{Problem, ProblemBody};
@@ -40,9 +40,8 @@ pub(crate) async fn refresh(
     app: web::Data<App>,
     body: Json<RefreshRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let shown = Secret::parse(SecretKind::Refresh, &body.0.refresh_token)
-        .ok_or_else(invalid_refresh_token)?
-        .digest();
+    let shown = SecretKind::Refresh.digest(&body.0.refresh_token);
+    let shown = shown.ok_or_else(invalid_refresh_token)?;
     let tokens = Tokens::generate(&app)?;
     let secrets = tokens.secrets;
     let session = app

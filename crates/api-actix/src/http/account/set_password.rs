@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::{Secret, SecretKind};
+use crate::auth::SecretKind;
 use crate::http::access::RecordedActor;
 use crate::http::extract::Json;
 use crate::http::problem::{Fields, Problem, ProblemBody};
@@ -46,9 +46,8 @@ pub(crate) async fn set_password(
     let mut fields = Fields::default();
     let password = fields.take("password", Password::parse(&password));
     let password = fields.finish(password)?;
-    let token = Secret::parse(SecretKind::PasswordToken, &token)
-        .ok_or_else(invalid_password_token)?
-        .digest();
+    let token = SecretKind::PasswordToken.digest(&token);
+    let token = token.ok_or_else(invalid_password_token)?;
     let passwords = app.passwords.turn().await?;
     let user_id = app
         .run(|services| async move {

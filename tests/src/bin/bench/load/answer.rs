@@ -19,6 +19,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) body: &'a [u8],
     /// Whether the server closes the connection behind it.
     pub(crate) closes: bool,
+    /// After how many seconds it wants to be asked again.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// Takes the bytes received so far apart. One request at a time is under way on
@@ -34,11 +36,14 @@ pub(crate) fn parse(received: &[u8]) -> Parsed<'_> {
     };
     let mut length = None;
     let mut closes = false;
+    let mut retry_after = None;
     for line in lines {
         if let Some(value) = value(line, b"content-length") {
             length = number(value).and_then(|length| usize::try_from(length).ok());
         } else if let Some(value) = value(line, b"connection") {
             closes = value.eq_ignore_ascii_case(b"close");
+        } else if let Some(value) = value(line, b"retry-after") {
+            retry_after = number(value);
         }
     }
     let length = match (status, length) {
@@ -53,6 +58,7 @@ pub(crate) fn parse(received: &[u8]) -> Parsed<'_> {
             status,
             body,
             closes,
+            retry_after,
         }),
         _ => Parsed::Broken,
     }
@@ -112,6 +118,15 @@ mod tests {
             panic!("not whole");
         };
         assert_eq!((answer.status, answer.closes), (304, true));
+    }
+
+    #[test]
+    fn it_is_noticed_when_to_ask_again() {
+        let answer = b"HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n";
+        let Parsed::Whole(answer) = parse(answer) else {
+            panic!("not whole");
+        };
+        assert_eq!((answer.status, answer.retry_after), (503, Some(2)));
     }
 
     #[test]

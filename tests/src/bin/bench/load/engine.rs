@@ -14,6 +14,7 @@ use super::LoadArgs;
 use super::answer::{self, Answer, Parsed};
 use super::connection::{Connection, Sent};
 use super::ledger::Entry;
+use super::patience::Patience;
 use super::requests::{Asked, Script};
 use super::tally::{Summary, Tally};
 use super::ticker::Ticker;
@@ -39,6 +40,8 @@ pub(crate) struct Engine<'a> {
     idle: Vec<usize>,
     /// Requests that are due and found no idle connection.
     waiting: VecDeque<Instant>,
+    /// Clients that were told to ask again later.
+    patience: Patience,
     script: Script,
     pub(crate) entries: Vec<Entry>,
     tally: Tally,
@@ -72,6 +75,7 @@ impl<'a> Engine<'a> {
             idle: (0..connections.len()).rev().collect(),
             connections,
             waiting: VecDeque::new(),
+            patience: Patience::new(),
             script,
             entries: Vec::new(),
             tally: Tally::new(),
@@ -119,13 +123,30 @@ impl<'a> Engine<'a> {
             }
         }
         let mut events = Events::with_capacity(1024);
-        while self.under_way > 0 && self.may_go_on(Instant::now()) {
-            self.poll(&mut events, Some(IDLE))?;
+        loop {
+            let now = Instant::now();
+            let wakes_in = match now < self.stop {
+                true => self.patience.wakes_in(now),
+                false => None,
+            };
+            if (self.under_way == 0 && wakes_in.is_none()) || !self.may_go_on(now) {
+                return Ok(());
+            }
+            self.poll(&mut events, Some(wakes_in.unwrap_or(IDLE).min(IDLE)))?;
             for event in &events {
                 self.on_event(event);
             }
+            self.ask_again(Instant::now());
         }
-        Ok(())
+    }
+
+    /// Lets those ask again who have waited as long as they were told.
+    fn ask_again(&mut self, now: Instant) {
+        while now < self.stop
+            && let Some(client) = self.patience.next_awake(now)
+        {
+            self.ask_next(client, now);
+        }
     }
 
     /// Requests start at a fixed rate, whether the server keeps up or not.
@@ -256,10 +277,12 @@ impl<'a> Engine<'a> {
             match answer::parse(received) {
                 Parsed::Whole(answer) => {
                     let closes = answer.closes;
+                    let patient = answer.status == 503 && self.args.patient;
+                    let wait = answer.retry_after.filter(|_| patient);
                     self.answered(client, &answer);
                     inbox.clear();
                     self.connections[client].inbox = inbox;
-                    return self.go_on(client, closes);
+                    return self.go_on(client, closes, wait);
                 }
                 Parsed::Incomplete if received.len() < ANSWER_BYTES_MAX => {
                     if inbox.is_empty() {
@@ -329,8 +352,9 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// What a connection does after an answer.
-    fn go_on(&mut self, client: usize, closes: bool) {
+    /// What a connection does after an answer; `wait` is how many seconds its
+    /// client was told to wait and is going to.
+    fn go_on(&mut self, client: usize, closes: bool, wait: Option<u64>) {
         if closes && !self.reconnect(client) {
             return;
         }
@@ -343,6 +367,8 @@ impl<'a> Engine<'a> {
                 Some(due) => self.waiting.push_front(due),
                 None => self.idle.push(client),
             }
+        } else if let Some(seconds) = wait {
+            self.patience.wait(client, seconds, now);
         } else if now < self.stop {
             self.ask_next(client, now);
         }

@@ -5,6 +5,7 @@ mod answer;
 mod connection;
 mod engine;
 pub(crate) mod ledger;
+mod patience;
 mod requests;
 mod tally;
 mod ticker;
@@ -87,6 +88,10 @@ pub(crate) struct LoadArgs {
     /// Count answers with status 503 instead of failing
     #[arg(long)]
     pub(crate) allow_503: bool,
+    /// Without --rate: who is answered 503 waits as long as `Retry-After` says, and a
+    /// little longer, before they ask again
+    #[arg(long)]
+    pub(crate) patient: bool,
     /// The server is `bench bare`, whose bookings do not exist
     #[arg(long)]
     pub(crate) bare: bool,

@@ -54,8 +54,15 @@ pub(crate) struct Spread {
 
 impl Results {
     pub(crate) fn add(&mut self, name: &str, sample: Sample) {
+        let refused = match sample.refusals > 0.0 {
+            true => format!(
+                "; refused {:.0}, p99 {:.3} ms",
+                sample.refusals, sample.refusal_latency.p99_ms
+            ),
+            false => String::new(),
+        };
         eprintln!(
-            "  {name:<24} {:>12.1}   p50 {:.3} ms, p99 {:.3} ms",
+            "  {name:<24} {:>12.1}   p50 {:.3} ms, p99 {:.3} ms{refused}",
             sample.figure, sample.latency.p50_ms, sample.latency.p99_ms
         );
         match self.series.iter_mut().find(|series| series.name == name) {

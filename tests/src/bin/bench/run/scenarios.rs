@@ -14,6 +14,14 @@ pub(crate) const CLIENTS: usize = 256;
 const STEADY: f64 = 0.6;
 const OVERLOAD: f64 = 2.0;
 
+/// Crowds of clients that do as `Retry-After` says: twice as many as saturate the
+/// server, and more than it lets wait.
+const CROWDS: [usize; 2] = [2_000, 8_000];
+
+/// Seconds before a crowd is measured: about as long as those wait who are refused
+/// at first.
+const CROWD_GATHERS: f64 = 3.0;
+
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scenario {
@@ -31,6 +39,7 @@ pub(crate) enum Scenario {
     Steady,
     Overload,
     OverloadHeld,
+    Crowd(usize),
     Memory,
     GuardedView,
     GuardedBook,
@@ -38,7 +47,7 @@ pub(crate) enum Scenario {
 }
 
 /// In the order of a round: what builds on a peak comes behind it.
-pub(crate) const ALL: [Scenario; 21] = [
+pub(crate) const ALL: [Scenario; 23] = [
     Scenario::Health,
     Scenario::View,
     Scenario::GuardedView,
@@ -59,6 +68,8 @@ pub(crate) const ALL: [Scenario; 21] = [
     Scenario::Overload,
     Scenario::BookHeld,
     Scenario::OverloadHeld,
+    Scenario::Crowd(CROWDS[0]),
+    Scenario::Crowd(CROWDS[1]),
     Scenario::Memory,
 ];
 
@@ -77,6 +88,7 @@ impl Scenario {
             Self::ViewUnchanged => ("B304", "B"),
             Self::List => ("C", "C"),
             Self::Book(clients) => return (format!("D{clients}"), "D"),
+            Self::Crowd(clients) => return (format!("CROWD{clients}"), "CROWD"),
             Self::BookKeyed => ("DKEY", "D"),
             Self::BookHeld => ("DHELD", "OVER"),
             Self::Spread => ("E", "E"),
@@ -147,10 +159,13 @@ impl Bench {
         let needs_peak = peak_for
             .into_iter()
             .any(|scenario| scenario.is_wanted(plan));
+        let crowds = CROWDS.map(Scenario::Crowd);
+        let needs_crowd = crowds.into_iter().any(|crowd| crowd.is_wanted(plan));
         self.booked = None;
         for scenario in ALL {
             let is_needed = match scenario {
                 Scenario::Book(CLIENTS) => needs_peak,
+                Scenario::Book(1000) => needs_crowd,
                 Scenario::BookHeld => Scenario::OverloadHeld.is_wanted(plan),
                 Scenario::View => Scenario::GuardedView.is_wanted(plan),
                 Scenario::SoldOut => Scenario::GuardedSoldOut.is_wanted(plan),
@@ -215,6 +230,14 @@ impl Bench {
                     _ => open(held * OVERLOAD).switch("--allow-503"),
                 };
                 self.book(plan, load.held_to(processor)).await
+            }
+            Scenario::Crowd(clients) => {
+                let load = book(clients)
+                    .flag("--warmup", CROWD_GATHERS)
+                    .flag("--seconds", plan.seconds * 2.0)
+                    .switch("--allow-503")
+                    .switch("--patient");
+                self.book(plan, load).await
             }
             Scenario::Memory => self.memory(plan).await,
             Scenario::GuardedView => self.guarded.view(plan).await,
