@@ -25,9 +25,20 @@ pub struct Slot<K: Key, C, A> {
 impl<K: Key, C, A> Slot<K, C, A> {
     /// What there is to do by now: the longer one waits with this, the larger
     /// the batch. `None` if others have done it.
-    pub fn take(mut self) -> Option<Batch<K, C, A>> {
+    pub fn take(self) -> Option<Batch<K, C, A>> {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "deadlines are of this process: nobody else's clock knows them"
+        )]
+        let now = Instant::now();
+        self.take_at(now)
+    }
+
+    /// As [`take`](Self::take), for deadlines of a clock of one's own, which is
+    /// at `now`.
+    pub fn take_at(mut self, now: Instant) -> Option<Batch<K, C, A>> {
         let shared = self.shared.take()?;
-        let taken = shared.take();
+        let taken = shared.take(now);
         // From here on the batch exists, and its end gives everything back even
         // if a command that is dropped panics, or what starts the next batch.
         let batch = Batch {

@@ -144,12 +144,7 @@ impl<K: Key, C, A> Shared<K, C, A> {
         });
     }
 
-    pub(crate) fn take(&self) -> Taken<K, C, A> {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "deadlines are of this process: nobody else's clock knows them"
-        )]
-        let now = Instant::now();
+    pub(crate) fn take(&self, now: Instant) -> Taken<K, C, A> {
         self.lock().take(now)
     }
 

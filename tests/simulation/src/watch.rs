@@ -1,0 +1,632 @@
+//! What must be true, looked at whenever Redis or the database has done something
+//! and whenever a call is answered. Knows more than any process: both ends at once.
+//!
+//! A *fault* is anything after which a gate may hold too few tokens: a message lost,
+//! a crash, an operator's hand. It is mended by a round of reconciliation that
+//! began when all leases of that time had ended and met no traffic at the event.
+//! Where there is no fault, each gate holds at least
+//!
+//! > seats left − seats leased − seats on their way back
+//!
+//! and once nothing is under way exactly the seats left, and no lease.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::model::{BookingId, BookingStatus, EventId, ReservationId, SeatCount, UserId};
+
+use crate::database::{self, Written};
+use crate::executor::now_us;
+use crate::network;
+
+/// A call, by the number that is also its reservation.
+struct Call {
+    process: usize,
+    event_id: EventId,
+    kind: Kind,
+    is_open: bool,
+    /// Something went wrong while it was under way.
+    is_excused: bool,
+    /// The fewest seats that were free for it at any moment.
+    least_free: i64,
+    /// Goes on without tokens.
+    is_untaken: bool,
+}
+
+enum Kind {
+    Booking {
+        user_id: UserId,
+        seats: SeatCount,
+        is_keyed: bool,
+        is_sold: bool,
+    },
+    Other,
+}
+
+/// What is known of an event's gate.
+#[derive(Default)]
+struct EventWatch {
+    /// A fault that is not mended.
+    is_faulty: bool,
+    faulty_since: u64,
+    leases_end_at_ms: u64,
+    /// When there was a lease, or a commit, the last time.
+    busy_at: u64,
+    /// More tokens than seats: allowed, as the store decides, until it is mended.
+    may_be_high: bool,
+    /// Seats that are free in the store and that the gate is still to hear of.
+    returning: i64,
+}
+
+#[derive(Default)]
+struct Watch {
+    is_calm: bool,
+    is_traced: bool,
+    steps: Vec<String>,
+    wrong: Option<String>,
+    events: BTreeMap<EventId, EventWatch>,
+    calls: Vec<Call>,
+    /// Bookings that were answered as made, or as cancelled by that very call.
+    told_made: BTreeSet<BookingId>,
+    told_cancelled: BTreeSet<BookingId>,
+    /// An operator's key is the operator's to remove.
+    is_operated: bool,
+    rounds: u32,
+    /// Counts what happens.
+    moment: u64,
+    tally: Tally,
+}
+
+/// How much there was in a history.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Calls that were answered.
+    pub calls: u32,
+    /// Bookings made.
+    pub sold: u32,
+    /// Bookings refused for want of seats.
+    pub refused: u32,
+    /// Calls that came to a crash or to trouble.
+    pub troubled: u32,
+    /// Faults.
+    pub faults: u32,
+    /// Faults of an event mended by a round.
+    pub mended: u32,
+}
+
+thread_local! {
+    static WATCH: RefCell<Watch> = RefCell::default();
+}
+
+fn with<T>(work: impl FnOnce(&mut Watch) -> T) -> T {
+    WATCH.with_borrow_mut(work)
+}
+
+/// Begins a history; a calm one has no faults.
+pub(crate) fn reset(is_calm: bool, is_traced: bool) {
+    with(|watch| {
+        *watch = Watch {
+            is_calm,
+            is_traced,
+            ..Watch::default()
+        };
+    });
+}
+
+/// What was wrong, if anything was.
+pub(crate) fn verdict() -> Option<String> {
+    with(|watch| watch.wrong.clone())
+}
+
+pub(crate) fn take_steps() -> Vec<String> {
+    with(|watch| std::mem::take(&mut watch.steps))
+}
+
+pub(crate) fn tally() -> Tally {
+    with(|watch| watch.tally)
+}
+
+/// Notes a step, for those who read the history.
+pub(crate) fn trace(step: impl FnOnce() -> String) {
+    if with(|watch| watch.is_traced) {
+        let step = step();
+        let ms = now_us() as f64 / 1000.0;
+        with(|watch| watch.steps.push(format!("{ms:9.3} ms  {step}")));
+    }
+}
+
+/// Something is wrong; the first thing counts.
+pub(crate) fn wrong(what: &str) {
+    trace(|| format!("WRONG: {what}"));
+    with(|watch| {
+        watch.wrong.get_or_insert_with(|| what.to_owned());
+    });
+}
+
+/// Something happened to all gates.
+pub(crate) fn fault_all(why: &str) {
+    let events: Vec<_> = with(|watch| watch.events.keys().copied().collect());
+    for event_id in events {
+        fault(event_id, why);
+    }
+}
+
+/// Something happened after which a gate may hold too little.
+pub(crate) fn fault(event_id: EventId, why: &str) {
+    trace(|| format!("fault at event {event_id}: {why}"));
+    let ends_at_ms = match network::true_gate(event_id).last_ends_at_ms {
+        0 => network::redis_now_ms(),
+        at_ms => at_ms,
+    };
+    with(|watch| {
+        watch.moment += 1;
+        watch.tally.faults += 1;
+        let moment = watch.moment;
+        let event = watch.events.entry(event_id).or_default();
+        event.is_faulty = true;
+        event.faulty_since = moment;
+        event.leases_end_at_ms = ends_at_ms;
+        event.may_be_high = true;
+        for call in watch
+            .calls
+            .iter_mut()
+            .filter(|call| call.event_id == event_id)
+        {
+            call.is_excused |= call.is_open;
+        }
+    });
+    if with(|watch| watch.is_calm) {
+        wrong(&format!(
+            "event {event_id}: {why}, though nothing fails in this history"
+        ));
+    }
+}
+
+/// Before Redis does anything: leases that ran out are not lost by chance.
+pub(crate) fn redis_is_asked() {
+    let now_ms = network::redis_now_ms();
+    let events: Vec<_> = with(|watch| watch.events.keys().copied().collect());
+    for event_id in events {
+        if network::true_gate(event_id).first_ends_at_ms <= now_ms {
+            fault(event_id, "a lease ran out");
+        }
+    }
+}
+
+pub(crate) fn redis_was_asked() {
+    look_at_all();
+}
+
+/// The database has written something.
+pub(crate) fn committed(written: &Written, event_ids: &BTreeSet<EventId>) {
+    trace(|| format!("commit: {written:?}"));
+    with(|watch| {
+        watch.moment += 1;
+        let moment = watch.moment;
+        for event_id in event_ids {
+            watch.events.entry(*event_id).or_default().busy_at = moment;
+        }
+        match written {
+            Written::Sales {
+                sales, cancelled, ..
+            } => {
+                let sold: BTreeSet<_> = sales.iter().map(|sale| sale.user_id).collect();
+                for call in &mut watch.calls {
+                    if let Kind::Booking {
+                        user_id,
+                        is_sold,
+                        is_keyed: false,
+                        ..
+                    } = &mut call.kind
+                    {
+                        *is_sold |= sold.contains(user_id);
+                    }
+                }
+                for booking_id in cancelled {
+                    let Some(booking) = database::booking(*booking_id) else {
+                        continue;
+                    };
+                    let seats = i64::from(booking.seats.get());
+                    watch.events.entry(booking.event_id).or_default().returning += seats;
+                }
+            }
+            Written::Changed {
+                event,
+                seats_gained,
+            } if *seats_gained > 0 => {
+                watch.events.entry(event.id()).or_default().returning += seats_gained;
+            }
+            Written::Changed { event, .. } if watch.rounds > 0 => {
+                // A gate that is rebuilt now hears of it twice.
+                watch.events.entry(event.id()).or_default().is_faulty = true;
+            }
+            Written::Changed { .. } | Written::Published(..) | Written::Deleted(_) => {}
+        }
+    });
+    look_at_all();
+}
+
+fn look_at_all() {
+    let events: Vec<_> = with(|watch| watch.events.keys().copied().collect());
+    for event_id in events {
+        look_at(event_id);
+    }
+}
+
+fn look_at(event_id: EventId) {
+    let Some(seats_left) = database::seats_left(event_id) else {
+        return;
+    };
+    let gate = network::true_gate(event_id);
+    let leased: i64 = gate.leases.iter().map(|(_, seats)| seats).sum();
+    let fault = with(|watch| {
+        watch.moment += 1;
+        let Watch {
+            events,
+            calls,
+            moment,
+            ..
+        } = watch;
+        let event = events.entry(event_id).or_default();
+        if !gate.leases.is_empty() {
+            event.busy_at = *moment;
+        }
+        let is_sold = |number: &u128| {
+            let call = usize::try_from(*number)
+                .ok()
+                .and_then(|number| calls.get(number));
+            matches!(
+                call,
+                Some(Call {
+                    kind: Kind::Booking { is_sold: true, .. },
+                    ..
+                })
+            )
+        };
+        let unsold = gate.leases.iter().filter(|(number, _)| !is_sold(number));
+        let unsold: i64 = unsold.map(|(_, seats)| seats).sum();
+        let free = seats_left - unsold - event.returning;
+        for call in calls
+            .iter_mut()
+            .filter(|call| call.is_open && call.event_id == event_id)
+        {
+            call.least_free = call.least_free.min(free);
+        }
+        let tokens = gate.tokens?;
+        (!event.is_faulty && tokens + leased + event.returning < seats_left).then(|| {
+            format!(
+                "the gate of event {event_id} has {tokens} tokens and {leased} leased of \
+                 {seats_left} seats left ({} on their way back), though nothing failed",
+                event.returning
+            )
+        })
+    });
+    if let Some(fault) = fault {
+        wrong(&fault);
+    }
+}
+
+/// A call begins; gives its number.
+pub(crate) fn begin_booking(
+    process: usize,
+    event_id: EventId,
+    user_id: UserId,
+    seats: SeatCount,
+    is_keyed: bool,
+) -> usize {
+    let kind = Kind::Booking {
+        user_id,
+        seats,
+        is_keyed,
+        is_sold: false,
+    };
+    begin(process, event_id, kind)
+}
+
+pub(crate) fn begin_other(process: usize, event_id: EventId) -> usize {
+    begin(process, event_id, Kind::Other)
+}
+
+fn begin(process: usize, event_id: EventId, kind: Kind) -> usize {
+    let number = with(|watch| {
+        let is_excused = watch
+            .events
+            .get(&event_id)
+            .is_some_and(|event| event.is_faulty);
+        let event = watch.events.entry(event_id).or_default();
+        event.may_be_high |= watch.rounds > 0;
+        watch.calls.push(Call {
+            process,
+            event_id,
+            kind,
+            is_open: true,
+            is_excused,
+            least_free: i64::MAX,
+            is_untaken: false,
+        });
+        watch.calls.len() - 1
+    });
+    look_at(event_id);
+    number
+}
+
+/// The gate did not grant tokens for the call.
+pub(crate) fn untaken(reservation: ReservationId) {
+    with(|watch| {
+        let mut calls = watch.calls.iter_mut().enumerate();
+        let is_it = |number: usize| ReservationId::from_random_bits(number as u128) == reservation;
+        if let Some((_, call)) = calls.find(|(number, _)| is_it(*number)) {
+            call.is_untaken = true;
+        }
+    });
+}
+
+/// The call has an answer, or nobody will get one.
+fn end(number: usize) {
+    with(|watch| {
+        watch.calls[number].is_open = false;
+        watch.tally.calls += 1;
+    });
+}
+
+/// A booking was made, or had been made under the same key.
+pub(crate) fn booked(number: usize, booking_id: BookingId, is_replayed: bool) {
+    end(number);
+    let booking = database::booking(booking_id);
+    let fault = with(|watch| {
+        let call = &watch.calls[number];
+        let Kind::Booking {
+            user_id,
+            seats,
+            is_keyed,
+            ..
+        } = call.kind
+        else {
+            return Some(format!("call {number} is no booking"));
+        };
+        if !is_replayed {
+            watch.tally.sold += 1;
+            let event = watch.events.entry(call.event_id).or_default();
+            event.may_be_high |= call.is_untaken;
+        }
+        if is_replayed && !is_keyed {
+            return Some(format!(
+                "call {number} has no key and got another's booking"
+            ));
+        }
+        if !is_replayed && !watch.told_made.insert(booking_id) {
+            return Some(format!("booking {booking_id} is answered as made twice"));
+        }
+        let is_right = booking.is_some_and(|booking| {
+            booking.user_id == user_id
+                && booking.seats == seats
+                && booking.event_id == call.event_id
+        });
+        (!is_right)
+            .then(|| format!("call {number} was told of booking {booking_id}, which is not there"))
+    });
+    if let Some(fault) = fault {
+        wrong(&fault);
+    }
+}
+
+/// A booking was refused for want of seats.
+pub(crate) fn refused(number: usize) {
+    end(number);
+    let fault = with(|watch| {
+        watch.tally.refused += 1;
+        let call = &watch.calls[number];
+        let is_faulty = watch
+            .events
+            .get(&call.event_id)
+            .is_some_and(|event| event.is_faulty);
+        let Kind::Booking {
+            seats, is_keyed, ..
+        } = call.kind
+        else {
+            return Some(format!("call {number} is no booking"));
+        };
+        let is_explained = call.is_excused
+            || is_faulty
+            || call.least_free < i64::from(seats.get())
+            || database::seats_left(call.event_id).is_none();
+        (!is_keyed && !is_explained).then(|| {
+            format!(
+                "call {number} for {seats} seats of event {} is refused, but at least {} were free all the time",
+                call.event_id, call.least_free
+            )
+        })
+    });
+    if let Some(fault) = fault {
+        wrong(&fault);
+    }
+}
+
+/// A cancellation was answered.
+pub(crate) fn cancelled(number: usize, booking_id: BookingId, seats: Option<SeatCount>) {
+    end(number);
+    let Some(booking) = database::booking(booking_id) else {
+        return wrong(&format!("booking {booking_id} is cancelled and not there"));
+    };
+    let is_deleted = database::seats_left(booking.event_id).is_none();
+    if booking.status != BookingStatus::Cancelled && !is_deleted {
+        wrong(&format!(
+            "booking {booking_id} is answered as cancelled and is not"
+        ));
+    }
+    let Some(seats) = seats else { return };
+    if seats != booking.seats {
+        wrong(&format!(
+            "booking {booking_id} gave back {seats} of {} seats",
+            booking.seats
+        ));
+    }
+    if !with(|watch| watch.told_cancelled.insert(booking_id)) {
+        wrong(&format!(
+            "the seats of booking {booking_id} came back twice"
+        ));
+    }
+}
+
+/// The gate has heard, or never will, of seats that the store has freed.
+pub(crate) fn adjusted(event_id: EventId, seats: i64) {
+    with(|watch| {
+        let event = watch.events.entry(event_id).or_default();
+        event.returning = (event.returning - seats.max(0)).max(0);
+    });
+}
+
+/// Any other answer.
+pub(crate) fn answered(number: usize) {
+    end(number);
+}
+
+/// The call came to trouble in the store, after which `is_done` nobody knows.
+pub(crate) fn troubled(number: usize, trouble: &domain::ports::StoreError) {
+    use domain::ports::StoreError::{Busy, Failed, OutcomeUnknown, Unavailable};
+    end(number);
+    with(|watch| watch.tally.troubled += 1);
+    match trouble {
+        Failed(cause) => wrong(&format!(
+            "only a constraint of the database stopped call {number}: {cause}"
+        )),
+        OutcomeUnknown(_) => forget_what_returns("a commit nobody knows of"),
+        Busy(_) | Unavailable(_) => {}
+    }
+}
+
+/// A process ends, with all its calls.
+pub(crate) fn crashed(process: usize) {
+    let lost = with(|watch| {
+        let open = |call: &&mut Call| call.is_open && call.process == process;
+        let mut lost = 0;
+        for call in watch.calls.iter_mut().filter(open) {
+            call.is_open = false;
+            lost += 1;
+        }
+        watch.tally.troubled += lost;
+        watch.rounds = 0;
+        lost
+    });
+    trace(|| format!("process {process} crashes with {lost} calls"));
+    forget_what_returns("a crash");
+}
+
+/// Nobody will tell the gate of seats that came back: that is for reconciliation.
+fn forget_what_returns(why: &str) {
+    fault_all(why);
+    with(|watch| {
+        for event in watch.events.values_mut() {
+            event.returning = 0;
+        }
+    });
+}
+
+/// When a round of reconciliation began.
+pub(crate) struct Round {
+    moment: u64,
+    redis_ms: u64,
+}
+
+pub(crate) fn begin_round() -> Round {
+    with(|watch| {
+        watch.rounds += 1;
+        watch.moment += 1;
+        let is_busy = watch.calls.iter().any(|call| call.is_open);
+        for event in watch.events.values_mut() {
+            event.may_be_high |= is_busy;
+        }
+    });
+    Round {
+        moment: with(|watch| watch.moment),
+        redis_ms: network::redis_now_ms(),
+    }
+}
+
+/// A round ended, having put right what it could.
+pub(crate) fn end_round(round: &Round, is_done: bool) {
+    let upcoming: Vec<_> = with(|watch| watch.events.keys().copied().collect());
+    let upcoming = upcoming
+        .into_iter()
+        .filter(|event_id| database::is_upcoming(*event_id));
+    let upcoming: BTreeSet<_> = upcoming.collect();
+    let is_found = network::is_found_by_all();
+    with(|watch| {
+        watch.rounds = watch.rounds.saturating_sub(1);
+        if !is_done {
+            return;
+        }
+        for (event_id, event) in &mut watch.events {
+            let is_mended = event.is_faulty
+                && upcoming.contains(event_id)
+                && round.moment > event.faulty_since
+                && round.redis_ms > event.leases_end_at_ms
+                && event.busy_at < round.moment
+                && event.returning == 0
+                && is_found;
+            if is_mended {
+                event.is_faulty = false;
+                watch.tally.mended += 1;
+            }
+        }
+    });
+    for event_id in upcoming {
+        look_at(event_id);
+    }
+}
+
+/// Nothing is under way any more. `is_reconciled` if a round has come since.
+pub(crate) fn at_rest(is_reconciled: bool) {
+    if let Some(number) = with(|watch| watch.calls.iter().position(|call| call.is_open)) {
+        wrong(&format!("call {number} never has an answer"));
+    }
+    let events: Vec<_> = with(|watch| {
+        let all = watch.events.iter();
+        all.map(|(id, event)| (*id, event.is_faulty, event.may_be_high))
+            .collect()
+    });
+    for (event_id, is_faulty, may_be_high) in events {
+        let gate = network::true_gate(event_id);
+        let Some(seats_left) = database::seats_left(event_id) else {
+            continue;
+        };
+        if !database::is_upcoming(event_id) || (is_faulty && !is_reconciled) {
+            continue;
+        }
+        if !gate.leases.is_empty() {
+            wrong(&format!(
+                "event {event_id} has leases and nobody to hold them: {gate:?}"
+            ));
+        }
+        let is_right = match gate.tokens {
+            Some(tokens) if may_be_high && !is_reconciled => tokens >= seats_left,
+            Some(tokens) => tokens == seats_left,
+            None => !is_reconciled && may_be_high,
+        };
+        if !is_right {
+            wrong(&format!(
+                "event {event_id} has {seats_left} seats left, and its gate is {gate:?}"
+            ));
+        }
+    }
+}
+
+/// An operator changed a key, perhaps to one that stays.
+pub(crate) fn operated() {
+    with(|watch| watch.is_operated = true);
+    fault_all("an operator is at work");
+}
+
+/// What of deleted events is left at the gate for good.
+pub(crate) fn long_after() {
+    if with(|watch| watch.is_operated) {
+        return;
+    }
+    let events: Vec<_> = with(|watch| watch.events.keys().copied().collect());
+    for event_id in events {
+        if database::seats_left(event_id).is_none() && network::true_gate(event_id).tokens.is_some()
+        {
+            wrong(&format!("event {event_id} was deleted, and its gate stays"));
+        }
+    }
+}
