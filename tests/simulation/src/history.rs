@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta};
 use domain::model::{EventId, EventName, PublishEvent, SeatCount, UserId};
 
 use crate::executor::{self, now_us};
-use crate::plan::{Action, Hand, Plan};
+use crate::plan::{Action, EVENTS_MAX, Hand, Plan};
 use crate::process::Wish;
 use crate::watch::Tally;
 use crate::{database, network, process, surroundings, watch};
@@ -118,7 +118,7 @@ fn heal(plan: &Plan) {
 
 /// At a gate that was put right the seats that are left are to be had, and no more.
 fn sell_out(steps: &mut u64) {
-    for event_id in (1..=2).filter_map(|id| EventId::try_new(id).ok()) {
+    for event_id in (1..=EVENTS_MAX).filter_map(|id| EventId::try_new(id).ok()) {
         let Some(seats_left) = database::seats_left(event_id) else {
             continue;
         };

@@ -59,5 +59,5 @@ mod watch;
 
 pub use history::{Outcome, run, run_only, trace};
 pub use plan::{Plan, describe};
-pub use redis::SimulatedRedis;
+pub use redis::{GATE_SCRIPTS, SimulatedRedis};
 pub use shrink::shrink;

@@ -17,6 +17,9 @@ const EPOCH_US: u64 = 1_700_000_000_000_000;
 /// Later than anybody waits for an answer.
 const LATE_US: u64 = 400_000;
 
+/// Nobody waits longer before taking Redis for lost.
+const NOTICED_US: u64 = 150_000;
+
 type Answers = oneshot::Sender<Vec<Value>>;
 
 /// Redis and the way to it.
@@ -38,11 +41,9 @@ struct Network {
     delay_us_max: u64,
     /// Those who never get an answer.
     left_waiting: Vec<Answers>,
-    /// Counts messages.
-    sent: u64,
-    /// For each process the last message when it lost Redis, until it finds it again:
-    /// meanwhile it goes around it, and says nothing.
-    lost_at: [Option<u64>; PROCESSES_MAX],
+    /// For each process by when it will know that it has lost Redis, until it finds it
+    /// again: meanwhile it goes around it, and says nothing.
+    lost_at_us: [Option<u64>; PROCESSES_MAX],
 }
 
 thread_local! {
@@ -57,8 +58,7 @@ thread_local! {
         twice: 0,
         delay_us_max: 0,
         left_waiting: Vec::new(),
-        sent: 0,
-        lost_at: [None; PROCESSES_MAX],
+        lost_at_us: [None; PROCESSES_MAX],
     });
 }
 
@@ -74,31 +74,30 @@ pub(crate) fn reset(twice: u32, delay_us_max: u64) {
         network.astray = 0;
         network.twice = twice;
         network.delay_us_max = delay_us_max;
-        network.sent = 0;
-        network.lost_at = [None; PROCESSES_MAX];
+        network.lost_at_us = [None; PROCESSES_MAX];
     });
 }
 
 /// Whether every process believes Redis to be there.
 pub(crate) fn is_found_by_all() -> bool {
-    with(|network| network.lost_at.iter().all(Option::is_none))
+    with(|network| network.lost_at_us.iter().all(Option::is_none))
 }
 
 /// A process begins anew, without memories.
 pub(crate) fn forget(process: usize) {
-    with(|network| network.lost_at[process] = None);
+    with(|network| network.lost_at_us[process] = None);
 }
 
 fn lost(process: usize, why: &str) {
     watch::fault_all(why);
-    with(|network| network.lost_at[process] = Some(network.sent));
+    with(|network| network.lost_at_us[process] = Some(now_us() + NOTICED_US));
 }
 
 /// Only what was sent after the loss shows that Redis is back.
-fn found(process: usize, sent: u64) {
+fn found(process: usize, sent_at_us: u64) {
     with(|network| {
-        let lost_at = &mut network.lost_at[process];
-        *lost_at = lost_at.filter(|lost_at| *lost_at >= sent);
+        let lost_at_us = &mut network.lost_at_us[process];
+        *lost_at_us = lost_at_us.filter(|lost_at_us| *lost_at_us >= sent_at_us);
     });
 }
 
@@ -160,7 +159,7 @@ enum Fate {
 /// A message on its way to Redis.
 struct Message {
     process: usize,
-    number: u64,
+    sent_at_us: u64,
     /// The life of Redis to which its connection belongs.
     life: u32,
     commands: Pipeline,
@@ -171,7 +170,7 @@ struct Message {
 
 /// Sends commands to Redis.
 pub(crate) fn send(life: u32, commands: Pipeline, is_atomic: bool, answers: Answers) {
-    let (fate, delay_us, number) = with(|network| {
+    let (fate, delay_us) = with(|network| {
         let dice = fastrand::u32(..1000);
         let fate = if dice < network.astray {
             [Fate::NeverArrives, Fate::ArrivesLate, Fate::AnswerLost][fastrand::usize(..3)]
@@ -180,12 +179,11 @@ pub(crate) fn send(life: u32, commands: Pipeline, is_atomic: bool, answers: Answ
         } else {
             Fate::Arrives
         };
-        network.sent += 1;
-        (fate, fastrand::u64(..=network.delay_us_max), network.sent)
+        (fate, fastrand::u64(..=network.delay_us_max))
     });
     let message = Message {
         process: current_owner().process,
-        number,
+        sent_at_us: now_us(),
         life,
         commands,
         is_atomic,
@@ -213,7 +211,7 @@ impl Message {
         if self.answers.is_closed() {
             lost(self.process, "redis does what nobody waits for");
         }
-        watch::redis_is_asked();
+        watch::redis_is_asked(&blocks(&self.commands));
         let mut values = run(&self.commands);
         if self.fate == Fate::ArrivesTwice {
             values = run(&self.commands);
@@ -229,7 +227,7 @@ impl Message {
         }
         let delay_us = with(|network| fastrand::u64(..=network.delay_us_max));
         after(delay_us, move || match self.answers.send(values) {
-            Ok(()) => found(self.process, self.number),
+            Ok(()) => found(self.process, self.sent_at_us),
             Err(_) => lost(self.process, "an answer of redis comes too late"),
         });
     }
@@ -260,6 +258,28 @@ fn words(command: &Cmd) -> impl Iterator<Item = &[u8]> {
 fn is_repeatable(commands: &Pipeline) -> bool {
     let mut all = commands.cmd_iter().flat_map(words);
     !all.any(|word| word == b"adjust")
+}
+
+/// The blocks that are asked for, and their events.
+fn blocks(commands: &Pipeline) -> Vec<(EventId, u128)> {
+    let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
+    let mut blocks = Vec::new();
+    for command in commands.cmd_iter() {
+        let words: Vec<_> = words(command).collect();
+        for pair in words
+            .windows(2)
+            .filter(|pair| pair[0].starts_with(b"block "))
+        {
+            let event_id = text(words[3])
+                .split(':')
+                .nth(1)
+                .and_then(|id| id.parse().ok());
+            let event_id = event_id.and_then(|id: i64| EventId::try_new(id).ok());
+            let block = u128::from_str_radix(&text(pair[1]), 16).ok();
+            blocks.extend(event_id.zip(block));
+        }
+    }
+    blocks
 }
 
 fn describe(process: usize, commands: &Pipeline, values: &[Value]) -> String {

@@ -8,6 +8,9 @@ use crate::database::{self, BatchSizes};
 use crate::network;
 use crate::process::Wish;
 
+/// Events of a history are numbered from 1 to this at most.
+pub(crate) const EVENTS_MAX: i64 = 2;
+
 /// A history that is going to be.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -93,7 +96,7 @@ impl Plan {
         let mut rng = Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5EED);
         let is_calm = rng.u32(..10) < 3;
         let processes = rng.usize(1..=3);
-        let events = rng.i64(1..=2);
+        let events = rng.i64(1..=EVENTS_MAX);
         let batches = BatchSizes {
             commands: rng.usize(1..=8),
             events: rng.usize(1..=2),

@@ -127,6 +127,7 @@ pub(crate) fn book(process: usize, wish: Wish) {
         ..POLICY
     };
     let reservation = ReservationId::from_random_bits(call as u128);
+    let is_published = database::seats_left(event_id).is_some();
     spawn(living(process), async move {
         let answer = usecases::book(&*store, &*gate, &policy, reservation, command).await;
         watch::trace(|| format!("call {call} ends: {answer:?}"));
@@ -134,7 +135,9 @@ pub(crate) fn book(process: usize, wish: Wish) {
             Ok(booked) => watch::booked(call, booked.booking_id, booked.replayed),
             Err(BookError::NotEnoughSeats { .. }) => watch::refused(call),
             Err(BookError::Store(trouble)) => watch::troubled(call, &trouble),
-            Err(BookError::EventNotFound(_)) if database::seats_left(event_id).is_none() => {
+            Err(BookError::EventNotFound(_))
+                if !is_published || database::seats_left(event_id).is_none() =>
+            {
                 watch::answered(call);
             }
             Err(BookError::EventStarted(_)) => watch::answered(call),

@@ -30,7 +30,8 @@ macro_rules! script {
 }
 
 /// What a Redis that has been in use for a while knows.
-const GATE_SCRIPTS: [&str; 4] = [
+/// In this order: batch, read, raise, rebuild.
+pub const GATE_SCRIPTS: [&str; 4] = [
     script!("batch"),
     script!("read"),
     script!("raise"),

@@ -15,9 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::model::{BookingId, BookingStatus, EventId, ReservationId, SeatCount, UserId};
 
+use crate::block_sizes::BLOCK_SEATS;
 use crate::database::{self, Written};
 use crate::executor::now_us;
 use crate::network;
+use crate::plan::EVENTS_MAX;
 
 /// A call, by the number that is also its reservation.
 struct Call {
@@ -56,6 +58,9 @@ struct EventWatch {
     may_be_high: bool,
     /// Seats that are free in the store and that the gate is still to hear of.
     returning: i64,
+    /// Leases as a script finds them, and blocks that it is asked for. It works in many
+    /// small steps: somebody may be refused before what follows gives seats back.
+    leases_before: Vec<(u128, i64)>,
 }
 
 #[derive(Default)]
@@ -104,10 +109,13 @@ fn with<T>(work: impl FnOnce(&mut Watch) -> T) -> T {
 
 /// Begins a history; a calm one has no faults.
 pub(crate) fn reset(is_calm: bool, is_traced: bool) {
+    // What happens to a gate may happen before its event is published.
+    let events = (1..=EVENTS_MAX).filter_map(|id| EventId::try_new(id).ok());
     with(|watch| {
         *watch = Watch {
             is_calm,
             is_traced,
+            events: events.map(|id| (id, EventWatch::default())).collect(),
             ..Watch::default()
         };
     });
@@ -182,19 +190,29 @@ pub(crate) fn fault(event_id: EventId, why: &str) {
     }
 }
 
-/// Before Redis does anything: leases that ran out are not lost by chance.
-pub(crate) fn redis_is_asked() {
+/// Before Redis does anything: leases that ran out are not lost by chance. It is
+/// going to be asked for these blocks.
+pub(crate) fn redis_is_asked(blocks: &[(EventId, u128)]) {
     let now_ms = network::redis_now_ms();
     let events: Vec<_> = with(|watch| watch.events.keys().copied().collect());
     for event_id in events {
-        if network::true_gate(event_id).first_ends_at_ms <= now_ms {
+        let gate = network::true_gate(event_id);
+        if gate.first_ends_at_ms <= now_ms {
             fault(event_id, "a lease ran out");
         }
+        let asked = blocks.iter().filter(|(event, _)| *event == event_id);
+        let asked = asked.map(|(_, block)| (*block, BLOCK_SEATS));
+        let leases = gate.leases.into_iter().chain(asked).collect();
+        with(|watch| watch.events.entry(event_id).or_default().leases_before = leases);
     }
 }
 
 pub(crate) fn redis_was_asked() {
     look_at_all();
+    with(|watch| {
+        let events = watch.events.values_mut();
+        events.for_each(|event| event.leases_before.clear());
+    });
 }
 
 /// The database has written something.
@@ -283,7 +301,12 @@ fn look_at(event_id: EventId) {
                 })
             )
         };
-        let unsold = gate.leases.iter().filter(|(number, _)| !is_sold(number));
+        let mut held: BTreeMap<_, _> = gate.leases.iter().copied().collect();
+        for (number, seats) in &event.leases_before {
+            let most = held.entry(*number).or_default();
+            *most = (*most).max(*seats);
+        }
+        let unsold = held.iter().filter(|(number, _)| !is_sold(number));
         let unsold: i64 = unsold.map(|(_, seats)| seats).sum();
         let free = seats_left - unsold - event.returning;
         for call in calls
