@@ -35,10 +35,6 @@ const GATE: GateSettings = GateSettings {
 /// How long a block gives.
 const BLOCK_LIFE: Duration = Duration::from_millis(40);
 
-const POLICY: BookingPolicy = BookingPolicy {
-    seats_per_booking_max: SeatCount::ONE,
-};
-
 /// One life of a server.
 #[derive(Clone)]
 struct Server {
@@ -122,9 +118,9 @@ pub(crate) fn book(process: usize, wish: Wish) {
         seats,
         idempotency_key: has_key.then(|| IdempotencyKey::parse("key").expect("a key")),
     };
+    // Nobody wishes for too many.
     let policy = BookingPolicy {
         seats_per_booking_max: seats,
-        ..POLICY
     };
     let reservation = ReservationId::from_random_bits(call as u128);
     let is_published = database::seats_left(event_id).is_some();
