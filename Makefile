@@ -18,13 +18,19 @@ ROUNDS ?= 100
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?=
 
+# For `make simulate`: the first seed, empty for any; ONLY shows the history of SEED step by
+# step, with these actions alone, or with all of them.
+HISTORIES ?= 1000000
+SEED ?=
+ONLY ?=
+
 # For `make bench`: empty, or quick for five minutes instead of an hour; and what else to tell
 # it, as in BENCH_FLAGS='--only D,R --rounds 3'. Only a run of everything goes into the docs.
 BENCH ?=
 BENCH_FLAGS ?= --report docs/benchmarks.md
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-postgres test kill-embedded fuzz-api bench lint fmt concurrency docs migration compose-up compose-down clean-services
+.PHONY: help build run run-postgres test kill-embedded fuzz-api simulate bench lint fmt concurrency docs migration compose-up compose-down clean-services
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +57,11 @@ kill-embedded: ## Kill the embedded server ROUNDS=100 times in a burst, and look
 fuzz-api: ## Make requests that nobody thought of for FUZZ_SECONDS=60, both with and without open mode
 	$(CARGO) build --bin utsavam
 	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) deploy/fuzz-api.sh $(TARGET_DIR)
+
+simulate: ## Try HISTORIES=1000000 simulated histories from SEED= on; ONLY=all shows one
+	$(CARGO) build -q --profile simulate -p utsavam-simulation
+	$(TARGET_DIR)/simulate/simulate $(if $(SEED),--seed $(SEED)) \
+		$(if $(ONLY),--show $(if $(filter-out all,$(ONLY)),--only $(ONLY)),--histories $(HISTORIES))
 
 bench: ## Measure the server, BENCH=quick in 5 minutes; writes docs/benchmarks.md
 	$(CARGO) build --release -p api-actix -p utsavam-tests --bin utsavam --bin bench

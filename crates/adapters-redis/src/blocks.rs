@@ -6,24 +6,12 @@
 //! of that is a [`Trim`], which the owner sends in the order in which it gets
 //! them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use domain::model::{EventId, ReservationId};
 
-/// Seats of a block.
-pub(crate) const BLOCK_SEATS: i64 = 256;
-
-/// Tokens that must be left for all when a block is taken. So it needs 32
-/// blocks held back at the same time before anybody can miss a token.
-pub(crate) const PLENTY: i64 = 32 * BLOCK_SEATS;
-
-/// How many takes of an event are at Redis at the same time when it begins to
-/// pay to take a block.
-const CROWD: usize = 8;
-
-/// Who takes more than this asks Redis: a block is for many.
-const SEATS_MAX: i64 = BLOCK_SEATS / 8;
+use crate::block_sizes::{BLOCK_SEATS, CROWD, SEATS_MAX};
 
 /// A reservation of an event. The same one may be used at several events.
 pub(crate) type Key = (EventId, ReservationId);
@@ -59,8 +47,9 @@ pub(crate) struct Blocks {
     life: Duration,
     lease_ttl: Duration,
     /// Those with a block to take from or one asked for, or with takes at Redis.
-    events: HashMap<EventId, Event>,
-    blocks: HashMap<ReservationId, Block>,
+    events: BTreeMap<EventId, Event>,
+    /// In an order of their own, so that the same happens each time.
+    blocks: BTreeMap<ReservationId, Block>,
     /// What blocks gave and nobody settled or released.
     given: HashMap<Key, Share>,
     /// Who may have a lease of their own in Redis: asking again, they must not
@@ -121,8 +110,8 @@ impl Blocks {
         Self {
             life,
             lease_ttl,
-            events: HashMap::new(),
-            blocks: HashMap::new(),
+            events: BTreeMap::new(),
+            blocks: BTreeMap::new(),
             given: HashMap::new(),
             asked: Recent {
                 young: HashSet::new(),
@@ -346,10 +335,10 @@ impl Blocks {
     fn remove_if(
         &mut self,
         is_over: impl Fn(&ReservationId, &Block) -> bool,
-    ) -> HashMap<ReservationId, Block> {
-        let over: HashMap<_, _> = self
+    ) -> BTreeMap<ReservationId, Block> {
+        let over: BTreeMap<_, _> = self
             .blocks
-            .extract_if(|id, block| is_over(id, block))
+            .extract_if(.., |id, block| is_over(id, block))
             .collect();
         if !over.is_empty() {
             self.given
@@ -454,5 +443,7 @@ impl Recent {
     }
 }
 
+// By its path, as the simulation has this file elsewhere among its modules.
 #[cfg(test)]
+#[path = "blocks/tests.rs"]
 mod tests;

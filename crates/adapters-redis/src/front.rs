@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 use domain::model::{EventId, ReservationId, SeatCount};
 use domain::ports::GateAnswer;
 use group_commit::{Load, NotDone};
-use uuid::Uuid;
 
-use crate::blocks::{BLOCK_SEATS, Blocks, Key, PLENTY, Trim, unused};
+use crate::block_sizes::{BLOCK_SEATS, PLENTY};
+use crate::blocks::{Blocks, Key, Trim, unused};
 use crate::commands::{GateCommand, Outcome};
 use crate::lane::{Asked, Lane};
 use crate::link::LinkError;
+use crate::surroundings;
 
 /// The lane, and the blocks that save going there.
 pub(crate) struct Front {
@@ -42,7 +43,7 @@ impl Drop for AtRedis<'_> {
 
 impl Front {
     pub(crate) fn new(lane: Lane, block_life: Duration, lease_ttl: Duration) -> Arc<Self> {
-        let blocks = Blocks::new(block_life, lease_ttl, Instant::now());
+        let blocks = Blocks::new(block_life, lease_ttl, surroundings::now());
         Arc::new(Self {
             lane,
             blocks: Mutex::new(blocks),
@@ -82,7 +83,7 @@ impl Front {
     }
 
     fn take_from_block(self: &Arc<Self>, key: Key, seats: SeatCount) -> bool {
-        let now = Instant::now();
+        let now = surroundings::now();
         let mut blocks = self.blocks();
         let taken = blocks.take(key, seats.get().into(), now);
         self.tell_of(&mut blocks, taken.trim);
@@ -95,7 +96,7 @@ impl Front {
     /// Asks for a block. Whoever waits for the answer then watches over the life
     /// of the block.
     fn ask_for_block(self: &Arc<Self>, blocks: &mut Blocks, event_id: EventId, now: Instant) {
-        let block = ReservationId::from_random_bits(Uuid::new_v4().as_u128());
+        let block = ReservationId::from_random_bits(surroundings::random_bits());
         let asked = self.lane.submit(
             GateCommand::Block {
                 event_id,
@@ -114,10 +115,10 @@ impl Front {
                 // A gate that is dropped is not held by its blocks.
                 let front_later = Arc::downgrade(&front);
                 drop(front);
-                tokio::time::sleep_until(ends_at.into()).await;
+                surroundings::sleep_until(ends_at).await;
                 if let Some(front) = front_later.upgrade() {
                     let mut blocks = front.blocks();
-                    let trims = blocks.end_due(Instant::now());
+                    let trims = blocks.end_due(surroundings::now());
                     front.tell_of(&mut blocks, trims);
                 }
             }
@@ -176,7 +177,7 @@ impl Front {
     ) -> Result<(), LinkError> {
         let asked = {
             let mut blocks = self.blocks();
-            let now = Instant::now();
+            let now = surroundings::now();
             let command = match blocks.release((event_id, reservation), now) {
                 Some(None) => return Ok(()),
                 // It is told until Redis has heard it; the wait has an end.
@@ -208,7 +209,7 @@ impl Front {
                 let trims = blocks.end_event(event_id);
                 self.tell_of(&mut blocks, trims);
             }
-            self.lane.submit_soon(command, Instant::now())?
+            self.lane.submit_soon(command, surroundings::now())?
         };
         self.lane.answer(asked).await.map(drop)
     }
@@ -219,7 +220,7 @@ impl Front {
         {
             let mut blocks = self.blocks();
             if !blocks.is_empty() {
-                let mut trims = blocks.end_due(Instant::now());
+                let mut trims = blocks.end_due(surroundings::now());
                 trims.extend(event_ids.iter().flat_map(|id| blocks.end_event(*id)));
                 self.tell_of(&mut blocks, trims);
             }

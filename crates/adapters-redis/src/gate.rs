@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_redis::Connection;
 use deadpool_redis::redis::{self, RedisResult};
 use domain::model::{EventId, EventSeats, ReservationId, SeatCount};
 use domain::ports::{
@@ -18,6 +17,7 @@ use crate::commands::{GateCommand, Outcome};
 use crate::front::Front;
 use crate::lane::Lane;
 use crate::link::Link;
+use crate::pool::Connection;
 use crate::scripts::Scripts;
 use crate::settings::{ConnectError, GateSettings};
 
@@ -114,7 +114,7 @@ impl RedisSeatGate {
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, ConnectError> {
         let link = Arc::new(Link::try_new(url, &settings)?);
-        let scripts = Arc::new(Scripts::new());
+        let scripts = Scripts::shared();
         let lane = Lane::new(Arc::clone(&link), Arc::clone(&scripts), &settings, observer);
         Ok(Self {
             front: Front::new(lane, block_life, settings.lease_ttl),

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use group_commit::{Batch, GroupCommit, Load, NotDone, Observer, Pending, Slot};
-use tokio::runtime::Handle;
 
 use crate::blocks::Trim;
 use crate::breaker::Pass;
@@ -15,6 +14,7 @@ use crate::commands::{COMMANDS_MAX, GateCommand, Outcome, Plan};
 use crate::link::{Link, LinkError, one_at_a_time};
 use crate::scripts::Scripts;
 use crate::settings::GateSettings;
+use crate::surroundings::{self, Handle};
 
 /// How many commands wait for their batch at most. More than requests are let
 /// in by a server, since those whose answer nobody needs wait here too.
@@ -74,7 +74,7 @@ impl Lane {
             batches_run_on
                 .get_or_init(Handle::current)
                 .spawn(async move {
-                    if let Some(batch) = slot.take() {
+                    if let Some(batch) = slot.take_at(surroundings::now()) {
                         runner.run(batch).await;
                     }
                 });
@@ -90,7 +90,7 @@ impl Lane {
     /// Asks, unless Redis is being gone around, and waits for what becomes of
     /// it: for the batch under way, and then its own.
     pub(crate) async fn ask(&self, command: GateCommand) -> Result<Outcome, LinkError> {
-        let asked = self.submit_soon(command, Instant::now())?;
+        let asked = self.submit_soon(command, surroundings::now())?;
         self.answer(asked).await
     }
 
@@ -119,7 +119,7 @@ impl Lane {
 
     /// Asks without waiting for the answer.
     pub(crate) fn tell(&self, command: GateCommand) -> Result<(), LinkError> {
-        drop(self.submit(command, Instant::now(), None)?);
+        drop(self.submit(command, surroundings::now(), None)?);
         Ok(())
     }
 

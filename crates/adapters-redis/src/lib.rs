@@ -11,16 +11,22 @@
 //! |---|---|
 //! | `gate` | the port's methods |
 //! | `front` | who is granted here and now, and who goes to Redis |
-//! | `blocks` | tokens that this process holds for many |
+//! | `blocks`, `block_sizes` | tokens that this process holds for many |
 //! | `lane` | the queue: who waits, who goes together, who is told what |
 //! | `commands` | a batch as calls of one script, and its answers |
 //! | `limiter` | the rate limiter, with what this process decides of it by itself |
 //! | `scripts` | the Lua of `src/lua`, its keys, arguments and answers |
 //! | `link` | the way to Redis: connections, limits on waiting, going around |
+//! | `pool` | connections |
 //! | `breaker` | when Redis is gone around and who tries it again |
 //! | `settings` | what an operator may choose |
+//! | `surroundings` | time, tasks and chance |
 //! | `url` | where Redis is, and who is trusted to be it |
+//!
+//! The crate `utsavam-simulation` compiles most of these files once more, beside
+//! a `pool` and `surroundings` of its own.
 
+mod block_sizes;
 mod blocks;
 mod breaker;
 mod commands;
@@ -29,8 +35,10 @@ mod gate;
 mod lane;
 mod limiter;
 mod link;
+mod pool;
 mod scripts;
 mod settings;
+mod surroundings;
 mod url;
 
 pub use gate::RedisSeatGate;

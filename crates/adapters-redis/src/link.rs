@@ -7,16 +7,14 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{self, AsyncConnectionConfig, RedisError, RedisResult};
-use deadpool_redis::{Connection, Manager, Pool, PoolError};
+use deadpool_redis::redis::{self, RedisError, RedisResult};
 use group_commit::{Limits, NotDone, NotRun};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use crate::breaker::{CircuitBreaker, Pass};
+use crate::pool::{Connection, MultiplexedConnection, Pool, PoolError, pool};
 use crate::settings::{ConnectError, GateSettings};
-use crate::url;
+use crate::surroundings::{self, timeout};
 
 /// Why Redis gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -110,18 +108,7 @@ impl Link {
     /// A link that connects when it is first used.
     pub(crate) fn try_new(url: &str, settings: &GateSettings) -> Result<Self, ConnectError> {
         settings.check()?;
-        let info = url::parse(url)?;
-        let address = format!("{}/{}", info.addr(), info.redis_settings().db());
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(settings.connect_timeout))
-            .set_response_timeout(Some(settings.response_timeout));
-        let manager = Manager::new_with_config(info, config).map_err(|_| ConnectError::Url)?;
-        let pool = Pool::builder(manager)
-            // Room for the shared connections of this link and one beside it, which
-            // are made here and leave.
-            .max_size(settings.pool_size + 2)
-            .build()
-            .expect("only timeouts of the pool's own need a runtime, and it has none");
+        let (address, pool) = pool(url, settings)?;
         Ok(Self {
             address,
             pool,
@@ -129,7 +116,7 @@ impl Link {
             permits: Arc::new(Semaphore::new(settings.pool_size)),
             response_timeout: settings.response_timeout,
             connect_timeout: settings.connect_timeout,
-            breaker: Arc::new(CircuitBreaker::new(settings.cool_down, Instant::now())),
+            breaker: Arc::new(CircuitBreaker::new(settings.cool_down, surroundings::now())),
         })
     }
 
@@ -175,7 +162,7 @@ impl Link {
             if !outcome.as_ref().is_err_and(LinkError::is_loss) {
                 *self.shared() = Some(Shared {
                     connection,
-                    used_at: Instant::now(),
+                    used_at: surroundings::now(),
                 });
             }
             outcome
@@ -190,7 +177,7 @@ impl Link {
         shared: Option<Shared>,
     ) -> Result<MultiplexedConnection, LinkError> {
         if let Some(mut shared) = shared {
-            let rested = Instant::now().saturating_duration_since(shared.used_at);
+            let rested = surroundings::now().saturating_duration_since(shared.used_at);
             let ping = redis::cmd("PING");
             if rested < UNCHECKED_FOR || ping.exec_async(&mut shared.connection).await.is_ok() {
                 return Ok(shared.connection);
@@ -210,7 +197,7 @@ impl Link {
     where
         F: Future<Output = RedisResult<T>>,
     {
-        match self.breaker.admit(Instant::now()) {
+        match self.breaker.admit(surroundings::now()) {
             Some(pass) => self.call(pass, work).await,
             None => Err(LinkError::GoneAround),
         }
@@ -225,7 +212,7 @@ impl Link {
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let pass = self.breaker.insist(Instant::now());
+        let pass = self.breaker.insist(surroundings::now());
         let outcome = self.call(pass, work).await;
         // Here and not in `call`, because this one runs seldom.
         if let Err(error @ LinkError::Command(_)) = &outcome
@@ -307,7 +294,7 @@ impl Link {
         // one by one, each for as long as an answer may take.
         self.pool.retain(|_, _| false);
         *self.shared() = None;
-        if self.breaker.failed(Instant::now()) {
+        if self.breaker.failed(surroundings::now()) {
             tracing::warn!(
                 redis = %self.address,
                 error = in_full(error),

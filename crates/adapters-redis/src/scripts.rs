@@ -1,7 +1,8 @@
 //! The Lua of `src/lua`: which keys and arguments each script gets and what its
 //! answer means. How the scripts work is written beside their code.
 
-use deadpool_redis::Connection;
+use std::sync::{Arc, LazyLock};
+
 use deadpool_redis::redis::aio::ConnectionLike;
 use deadpool_redis::redis::{
     self, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, RedisWrite,
@@ -41,6 +42,12 @@ pub(crate) struct Scripts {
 }
 
 impl Scripts {
+    /// Those of all gates. Their hashes are worked out once.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: LazyLock<Arc<Scripts>> = LazyLock::new(|| Arc::new(Scripts::new()));
+        Arc::clone(&SHARED)
+    }
+
     pub(crate) fn new() -> Self {
         Self {
             batch: script!("batch"),
@@ -82,7 +89,7 @@ impl Scripts {
     pub(crate) async fn read(
         &self,
         event_ids: &[EventId],
-        mut connection: Connection,
+        mut connection: impl ConnectionLike,
     ) -> RedisResult<Vec<GateReading>> {
         let mut readings = Vec::with_capacity(event_ids.len());
         for event_ids in event_ids.chunks(READ_AT_ONCE) {
@@ -94,7 +101,7 @@ impl Scripts {
     async fn read_at_once(
         &self,
         event_ids: &[EventId],
-        connection: &mut Connection,
+        connection: &mut impl ConnectionLike,
     ) -> RedisResult<Vec<GateReading>> {
         let ask = |questions: &mut Pipeline| {
             for event_id in event_ids {
@@ -213,9 +220,9 @@ impl Call<'_> {
     /// if it does not (yet, or any more).
     pub(crate) async fn run<T: FromRedisValue>(
         self,
-        connection: &mut Connection,
+        connection: &mut impl ConnectionLike,
     ) -> RedisResult<T> {
-        match self.by_hash().query_async(connection).await {
+        match self.by_hash().query_async(&mut *connection).await {
             // Nothing was run, so even a script that must not be repeated is
             // sent again. With its source, rather than loading it first: it
             // may be forgotten between loading and running.

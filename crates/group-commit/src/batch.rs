@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use crate::group_commit::Shared;
+use crate::group_commit::{Shared, now};
 use crate::limits::Key;
 use crate::pending::NotRun;
 
@@ -25,9 +25,15 @@ pub struct Slot<K: Key, C, A> {
 impl<K: Key, C, A> Slot<K, C, A> {
     /// What there is to do by now: the longer one waits with this, the larger
     /// the batch. `None` if others have done it.
-    pub fn take(mut self) -> Option<Batch<K, C, A>> {
+    pub fn take(self) -> Option<Batch<K, C, A>> {
+        self.take_at(now())
+    }
+
+    /// As [`take`](Self::take), for deadlines of a clock of one's own, which is
+    /// at `taken_at`.
+    pub fn take_at(mut self, taken_at: Instant) -> Option<Batch<K, C, A>> {
         let shared = self.shared.take()?;
-        let (taken, taken_at) = shared.take();
+        let taken = shared.take(taken_at);
         // From here on the batch exists, and its end gives everything back even
         // if a command that is dropped panics, or what starts the next batch.
         let batch = Batch {

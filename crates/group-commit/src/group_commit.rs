@@ -161,10 +161,8 @@ impl<K: Key, C, A> Shared<K, C, A> {
         });
     }
 
-    /// What a slot gets, and when.
-    pub(crate) fn take(&self) -> (Taken<K, C, A>, Instant) {
-        let now = now();
-        (self.lock().take(now), now)
+    pub(crate) fn take(&self, now: Instant) -> Taken<K, C, A> {
+        self.lock().take(now)
     }
 
     pub(crate) fn tell_taken(&self, groups: &[Group<K, C, A>], taken_at: Instant) {
@@ -228,7 +226,7 @@ impl<K: Key, C, A> Shared<K, C, A> {
     clippy::disallowed_methods,
     reason = "deadlines and waits are of this process: nobody else's clock knows them"
 )]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

@@ -262,6 +262,31 @@ async fn a_command_whose_deadline_passed_in_the_queue_never_runs() {
     assert!(bench.batches.try_recv().is_err(), "an empty batch began");
 }
 
+#[test]
+fn deadlines_may_be_of_a_clock_of_ones_own() {
+    let (slots, waiting) = std::sync::mpsc::channel();
+    let commands: Commands = GroupCommit::new(Limits::default(), move |slot| {
+        slots.send(slot).expect("the test waits");
+    });
+    let deadline = Instant::now() + Duration::from_secs(3_600);
+    for (now, expired) in [
+        (deadline - Duration::from_millis(1), false),
+        (deadline, true),
+    ] {
+        let pending = commands.submit(0, 1, Some(deadline)).expect("room");
+        let slot = waiting.recv().expect("a slot");
+        assert_eq!(slot.take_at(now).is_none(), expired);
+        let told = pending.now_or_never();
+        let as_expected = if expired {
+            Err(NotRun::Expired.into())
+        } else {
+            // The batch was dropped without an answer.
+            Err(NotDone::Lost)
+        };
+        assert_eq!(told, Some(as_expected));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_withdrawn_command_never_runs() {
     let mut bench = Bench::new(Limits::default());

@@ -136,12 +136,20 @@ fn the_batching_knows_nothing_of_ours() {
     assert!(found.is_empty(), "{found:?}");
 }
 
+/// Its seat gate is that of adapters-redis, by the paths of the files.
+#[test]
+fn the_simulation_depends_on_what_it_simulates_alone() {
+    let found = own_dependencies(&metadata(), "utsavam-simulation");
+    let both = ["domain", "group-commit"].map(str::to_owned);
+    assert_eq!(found, BTreeSet::from(both));
+}
+
 #[test]
 fn nothing_depends_on_the_tests_or_on_the_server() {
     let metadata = metadata();
     for name in members(&metadata).into_keys() {
         let found = own_dependencies(&metadata, name);
-        for end in ["api-actix", "utsavam-tests"] {
+        for end in ["api-actix", "utsavam-tests", "utsavam-simulation"] {
             assert!(!found.contains(end), "{name} depends on {end}");
         }
     }

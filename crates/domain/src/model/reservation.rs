@@ -3,7 +3,7 @@
 /// Names one attempt to book at the seat gate, so that taking, settling and
 /// releasing its tokens can be repeated without effect. 128 random bits, drawn
 /// by whoever starts the attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReservationId(u128);
 
 impl ReservationId {
