@@ -15,7 +15,6 @@ pub(crate) struct ReconciliationCounts {
 
 /// What [`ReconciliationCounts`] say at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "read by the tests, and by whoever shows it")]
 pub(crate) struct ReconciliationReading {
     /// Differences found, each counted once while it stays.
     pub(crate) found: u64,
@@ -37,7 +36,6 @@ impl ReconciliationCounts {
     }
 
     /// The counts now.
-    #[allow(dead_code, reason = "read by the tests, and by whoever shows it")]
     pub(crate) fn read(&self) -> ReconciliationReading {
         ReconciliationReading {
             found: self.found.load(Ordering::Relaxed),

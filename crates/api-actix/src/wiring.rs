@@ -45,7 +45,7 @@ pub(crate) struct Services {
     pub(crate) rates: Option<Rates>,
     pub(crate) metrics: Arc<Metrics>,
     /// What comparing with the bookings has found.
-    pub(crate) reconciliation: ReconciliationCounts,
+    pub(crate) reconciliation: Arc<ReconciliationCounts>,
 }
 
 /// Who may call how often, and who counts.
@@ -186,13 +186,15 @@ impl Plan {
             StorePlan::Postgres(plan) => plan.open(schema, &self.metrics).await?,
             StorePlan::Embedded(settings) => embedded::open(settings, &self.metrics).await?,
         };
+        let reconciliation = Arc::new(ReconciliationCounts::default());
+        meters::watch_reconciliation(&self.metrics, &reconciliation);
         let services = Services {
             stores,
             gate: self.gate,
             policy: self.policy,
             rates: self.rates,
             metrics: self.metrics,
-            reconciliation: ReconciliationCounts::default(),
+            reconciliation,
         };
         Ok(Opened {
             services,

@@ -70,12 +70,6 @@ impl Old {
     }
 }
 
-/// How many there are.
-fn migrations() -> usize {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/postgres");
-    std::fs::read_dir(folder).expect("a folder").count()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_of_the_first_version_gets_what_it_lacks_and_keeps_what_it_has() {
     let old = Old::with(&[FIRST, FIRST_VERSION]).await;

@@ -7,6 +7,7 @@ use adapters_postgres::{PgAuditLog, PgBookingStore};
 use adapters_redis::RedisSeatGate;
 
 use crate::metrics::{Metrics, set};
+use crate::reconciliation::ReconciliationCounts;
 
 /// The queue of bookings and cancellations.
 pub(super) const BOOKINGS: &str = "bookings";
@@ -118,5 +119,29 @@ pub(super) fn watch_redis(metrics: &Metrics, gate: &Arc<RedisSeatGate>) {
     metrics.refresh(move || {
         load(gate.load());
         gone_around.set(gate.is_gone_around().into());
+    });
+}
+
+/// What comparing seats and figures with the bookings has found.
+pub(super) fn watch_reconciliation(metrics: &Metrics, counts: &Arc<ReconciliationCounts>) {
+    let families = metrics.families();
+    let found = families.counter(
+        "utsavam_reconciliation_differences_total",
+        "Differences between what is kept and the bookings that were found.",
+    );
+    let repaired = families.counter(
+        "utsavam_reconciliation_repairs_total",
+        "Those of them that were repaired.",
+    );
+    let standing = families.gauge(
+        "utsavam_reconciliation_differences_standing",
+        "Differences that are there now and that nothing repairs.",
+    );
+    let counts = Arc::clone(counts);
+    metrics.refresh(move || {
+        let now = counts.read();
+        found.inc_by(now.found.saturating_sub(found.get()));
+        repaired.inc_by(now.repaired.saturating_sub(repaired.get()));
+        standing.set(i64::try_from(now.standing).unwrap_or(i64::MAX));
     });
 }
