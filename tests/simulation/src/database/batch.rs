@@ -85,9 +85,19 @@ fn commands_of(groups: &[SaleGroup]) -> Vec<SaleCommand> {
 }
 
 fn all_told(groups: Vec<SaleGroup>, error: StoreError) -> Answers {
-    let error = error.shared();
     let entries = groups.into_iter().flat_map(|group| group.entries);
-    entries.map(|entry| (entry, Err(error()))).collect()
+    entries.map(|entry| (entry, Err(copy(&error)))).collect()
+}
+
+/// Unlike [`StoreError::shared`] without a number, of which the next history would
+/// have another one.
+fn copy(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Busy(cause) => StoreError::Busy(cause.to_string().into()),
+        StoreError::Unavailable(cause) => StoreError::Unavailable(cause.to_string().into()),
+        StoreError::OutcomeUnknown(cause) => StoreError::OutcomeUnknown(cause.to_string().into()),
+        StoreError::Failed(cause) => StoreError::Failed(cause.to_string().into()),
+    }
 }
 
 enum Locking {
