@@ -10,6 +10,7 @@ mod authority;
 mod client;
 pub mod concurrency;
 mod database;
+pub mod faults;
 mod problem;
 mod program;
 mod proxy;
