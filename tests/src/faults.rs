@@ -5,4 +5,15 @@
 
 pub mod books;
 pub mod check;
+mod clock;
+mod crowd;
 pub mod history;
+mod instances;
+mod line;
+mod play;
+mod report;
+mod scenarios;
+mod stage;
+
+pub use report::{Plan, Report};
+pub use scenarios::{SCENARIOS, Scenario};

@@ -120,8 +120,6 @@ pub enum Outcome {
     Started,
     /// 404 for the event or booking that was named.
     NotFound,
-    /// 422: the key stands for another wish.
-    KeyReused,
     /// 400: more seats are booked than the new capacity has.
     BelowConfirmed,
     /// No answer can have been expected, or one that promises that nothing was
