@@ -64,7 +64,7 @@ pub(crate) struct Line {
 /// What the connections heed.
 #[derive(Debug)]
 struct Control {
-    mode: watch::Sender<Mode>,
+    mode: watch::Sender<State>,
     armed: Mutex<Armed>,
     /// How many COMMITs were struck.
     struck: watch::Sender<usize>,
@@ -80,6 +80,13 @@ struct Armed {
     skip: usize,
     /// COMMITs that are struck then.
     count: usize,
+}
+
+/// How the line is, and how often all its connections were broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    mode: Mode,
+    breaks: usize,
 }
 
 /// What becomes of a COMMIT, or of its answer, that is held.
@@ -101,7 +108,11 @@ impl Line {
         let address = listener.local_addr().expect("a bound listener");
         let target = Arc::new(Mutex::new(target));
         let control = Arc::new(Control {
-            mode: watch::channel(Mode::Open).0,
+            mode: watch::channel(State {
+                mode: Mode::Open,
+                breaks: 0,
+            })
+            .0,
             armed: Mutex::default(),
             struck: watch::channel(0).0,
             held: watch::channel(Held::GoesOn).0,
@@ -128,14 +139,12 @@ impl Line {
 
     /// From now on the line is like that.
     pub(crate) fn set(&self, mode: Mode) {
-        self.control.mode.send_replace(mode);
+        self.control.mode.send_modify(|state| state.mode = mode);
     }
 
     /// Breaks the connections there are; new ones are as before.
     pub(crate) fn break_connections(&self) {
-        let mode = *self.control.mode.borrow();
-        self.set(Mode::Cut);
-        self.set(mode);
+        self.control.mode.send_modify(|state| state.breaks += 1);
     }
 
     /// Strikes `count` COMMITs after the next `skip`.
@@ -212,7 +221,7 @@ async fn accept(listener: TcpListener, target: Arc<Mutex<String>>, control: Arc<
 async fn carry(near: TcpStream, target: String, control: Arc<Control>) {
     let mut mode = control.mode.subscribe();
     let now = *mode.borrow_and_update();
-    match now {
+    match now.mode {
         Mode::Cut => return,
         Mode::Silent => {
             // Held open until the line changes.

@@ -103,8 +103,9 @@ impl Stage {
             ("database.lock_timeout", "3s".to_owned()),
             ("database.statement_timeout", "5s".to_owned()),
             ("database.wait", "30s".to_owned()),
-            ("redis.connect_timeout", "250ms".to_owned()),
-            ("redis.response_timeout", "250ms".to_owned()),
+            // A busy machine must not look like a Redis that is lost.
+            ("redis.connect_timeout", "3s".to_owned()),
+            ("redis.response_timeout", "3s".to_owned()),
             ("redis.cool_down", "200ms".to_owned()),
             (
                 "gate.reconcile_interval",

@@ -10,7 +10,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
 use super::messages::{Backend, Frontend};
-use super::{AtCommit, Control, Held, Mode};
+use super::{AtCommit, Control, Held, Mode, State};
 
 /// Why a direction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ struct Shared<'c> {
 pub(super) async fn run(
     near: TcpStream,
     far: TcpStream,
-    mut mode: watch::Receiver<Mode>,
+    mut mode: watch::Receiver<State>,
     control: &Control,
 ) {
     let shared = Shared {
@@ -55,10 +55,7 @@ pub(super) async fn run(
     let end = tokio::select! {
         end = &mut pumps => end,
         // What was read and is not written yet is lost, as it is in a cable.
-        () = until_worse(&mut mode) => match *mode.borrow() {
-            Mode::Silent => End::Silence,
-            _ => End::Break,
-        },
+        end = until_worse(&mut mode) => end,
     };
     if end == End::Silence {
         // Held open, by what is not asked to carry any more, until the line
@@ -68,21 +65,26 @@ pub(super) async fn run(
 }
 
 /// Waits until connections like this one end.
-async fn until_worse(mode: &mut watch::Receiver<Mode>) {
+async fn until_worse(mode: &mut watch::Receiver<State>) -> End {
+    let first = *mode.borrow_and_update();
     loop {
         if mode.changed().await.is_err() {
             // The line is gone, and the test with it.
-            return;
+            return End::Break;
         }
-        if matches!(*mode.borrow_and_update(), Mode::Cut | Mode::Silent) {
-            return;
+        let state = *mode.borrow_and_update();
+        match state.mode {
+            _ if state.breaks != first.breaks => return End::Break,
+            Mode::Cut => return End::Break,
+            Mode::Silent => return End::Silence,
+            _ => {}
         }
     }
 }
 
-async fn until_half_closed(mode: &mut watch::Receiver<Mode>) {
+async fn until_half_closed(mode: &mut watch::Receiver<State>) {
     if mode
-        .wait_for(|mode| *mode == Mode::HalfClosed)
+        .wait_for(|state| state.mode == Mode::HalfClosed)
         .await
         .is_err()
     {
@@ -245,7 +247,7 @@ impl Shared<'_> {
     }
 
     async fn slow_down(&self, bytes: usize) {
-        let mode = *self.control.mode.borrow();
+        let mode = self.control.mode.borrow().mode;
         match mode {
             Mode::Delayed(delay) => tokio::time::sleep(delay).await,
             Mode::Throttled(per_second) => {

@@ -68,9 +68,15 @@ pub(super) async fn old_snapshot(plan: Plan) -> Report {
     .await
 }
 
-/// Every answer takes two seconds and more.
+/// Every answer takes two seconds and more, which nobody waits for. What was
+/// asked still happens, later: the lease is to be over by the end of the round.
 pub(super) async fn slow(plan: Plan) -> Report {
-    let stage = Stage::new(2).await;
+    let settings = [
+        ("redis.connect_timeout", "250ms"),
+        ("redis.response_timeout", "250ms"),
+        ("gate.lease_ttl", "2s"),
+    ];
+    let stage = Stage::with(2, &settings).await;
     rounds(&plan, stage, &scarce(), async |stage, crowd, _| {
         let from = stage.clock.now();
         let slow = Mode::Delayed(Duration::from_secs(2));
