@@ -4,15 +4,16 @@
 mod buyer;
 mod outcome;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fastrand::Rng;
+use futures::future::join_all;
 use tokio::task::JoinHandle;
 
 use super::clock::Clock;
-use super::history::{Call, Instant};
+use super::history::{Ask, Call, Instant};
 use super::stage::{Address, Stage, Users};
 use buyer::Buyer;
 
@@ -112,6 +113,8 @@ struct Common {
 pub(crate) struct Crowd {
     common: Arc<Common>,
     buyers: Vec<JoinHandle<Vec<Call>>>,
+    /// Calls of nobody among them.
+    others: Mutex<Vec<Call>>,
 }
 
 /// How an event is offered.
@@ -172,7 +175,11 @@ impl Crowd {
         let buyers = (0..habits.clients)
             .map(|_| tokio::spawn(Buyer::new(Arc::clone(&common), rng.fork()).buy()))
             .collect();
-        Self { common, buyers }
+        Self {
+            common,
+            buyers,
+            others: Mutex::default(),
+        }
     }
 
     /// How many calls have come to an end.
@@ -208,13 +215,66 @@ impl Crowd {
         latest
     }
 
+    /// Somebody else deletes an event of which not every call was used up.
+    pub(crate) async fn delete_one(&self, rng: &mut Rng) {
+        let offers = &self.common.offers;
+        let event = offers[rng.usize(..offers.len())].event;
+        let process = rng.usize(..self.common.addresses.len());
+        if let Some(call) = buyer::send(&self.common, process, Ask::Delete { event }, None).await {
+            let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+            others.push(call);
+        }
+    }
+
     /// Has everybody finish the call that is under way, and returns all calls.
     pub(crate) async fn end(self) -> Vec<Call> {
         self.common.is_over.store(true, Ordering::SeqCst);
-        let mut calls = Vec::new();
+        let mut calls = self
+            .others
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         for buyer in self.buyers {
             calls.extend(buyer.await.expect("a client does not panic"));
         }
         calls
     }
+}
+
+/// Sends the wishes of so many users, each under its key and so many times at
+/// once, to all processes.
+pub(crate) async fn same_at_once(
+    stage: &Stage,
+    event: i64,
+    keys: usize,
+    copies: usize,
+    rng: &mut Rng,
+) -> Vec<Call> {
+    /// Wishes that are under way at the same time.
+    const AT_ONCE: usize = 8;
+    let habits = Habits {
+        clients: 0,
+        ..Habits::default()
+    };
+    let common = Arc::clone(&Crowd::begin(stage, &[], &habits, rng).common);
+    let wishes: Vec<_> = (0..keys)
+        .map(|_| Ask::Book {
+            user: common.users.next().expect("there are enough"),
+            event,
+            seats: rng.i64(1..3),
+            keyed: true,
+        })
+        .collect();
+    let mut calls = Vec::new();
+    for wishes in wishes.chunks(AT_ONCE) {
+        let sendings = wishes.iter().flat_map(|wish| {
+            let (common, first) = (&common, rng.usize(..));
+            (0..copies).map(move |copy| {
+                let process = first.wrapping_add(copy) % common.addresses.len();
+                buyer::send(common, process, wish.clone(), None)
+            })
+        });
+        let sendings: Vec<_> = sendings.collect();
+        calls.extend(join_all(sendings).await.into_iter().flatten());
+    }
+    calls
 }

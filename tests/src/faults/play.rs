@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::books::Books;
 use super::check::check;
 use super::clock::nanoseconds;
 use super::crowd::{Crowd, Habits, Offered};
@@ -83,10 +84,14 @@ pub(crate) async fn rounds(
     let mut rng = Rng::with_seed(plan.seed);
     let mut report = Report::default();
     let mut totals = (0, 0);
+    let mut books = Books::default();
     while report.rounds < plan.rounds && plan.goes_on() {
         let mut rng = rng.fork();
-        round(&mut stage, script, &mut report, &mut rng, &mut fault).await;
+        books = round(&mut stage, script, &mut report, &mut rng, &mut fault).await;
         totals = stage.totals().await;
+    }
+    for wrong in stage.gates_disagree(&books).await {
+        report.broken(format!("the gate is not mended: {wrong}"));
     }
     stage.close().await;
     let after = stage.totals().await;
@@ -104,7 +109,7 @@ async fn round(
     report: &mut Report,
     rng: &mut Rng,
     fault: &mut impl AsyncFnMut(&mut Stage, &Crowd, &mut Rng) -> Fault,
-) {
+) -> Books {
     let calls_max = i64::try_from(script.habits.calls_max).unwrap_or(i64::MAX);
     stage.stock_users(calls_max.min(20_000)).await;
     let capacities = [&script.hot[..], &script.small[..]].concat();
@@ -152,6 +157,7 @@ async fn round(
         show(&history, &verdict);
     }
     report.add(&history, &verdict);
+    books
 }
 
 /// Between a smaller capacity and its effect on the gate a reconciliation may

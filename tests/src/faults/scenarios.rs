@@ -1,7 +1,9 @@
 //! What is tried. Each scenario has a name, which is that of its test, and says
 //! what holds in it besides what always holds.
 
+mod clients;
 mod commits;
+mod limits;
 mod postgres;
 mod processes;
 mod redis;
@@ -74,6 +76,22 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("api_one_of_three_killed", "kill", 3, |plan| {
         Box::pin(processes::one_of_three_killed(plan))
     }),
+    scenario("same_key_at_once", "burst of copies", 3, |plan| {
+        Box::pin(clients::same_key(plan))
+    }),
+    scenario("clients_hang_up", "crowd", 1, |plan| {
+        Box::pin(clients::hung_up(plan))
+    }),
+    scenario("slow_senders", "slow connection", 1, |plan| {
+        Box::pin(clients::slow_senders(plan))
+    }),
+    scenario("rush", "deletion", 2, |plan| Box::pin(clients::rush(plan))),
+    scenario("pool_exhausted", "hold-up", 1, |plan| {
+        Box::pin(limits::pool_exhausted(plan))
+    }),
+    scenario("queue_full", "hold-up", 1, |plan| {
+        Box::pin(limits::queue_full(plan))
+    }),
 ];
 
 const fn scenario(
@@ -91,6 +109,16 @@ const fn scenario(
 }
 
 impl Scenario {
+    /// Rounds of a long run in which the important ones have so many.
+    pub fn rounds_of(&self, kills: usize) -> usize {
+        let rounds = match self.name {
+            "postgres_killed" | "api_one_of_three_killed" => kills,
+            "redis_killed" => kills / 2,
+            _ => kills / 10,
+        };
+        rounds.max(self.rounds)
+    }
+
     /// What plays a short run with this seed again.
     pub fn command(&self, seed: u64) -> String {
         format!("make faults ONLY={} SHORT=1 SEED={seed}", self.name)

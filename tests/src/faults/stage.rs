@@ -19,6 +19,10 @@ use crate::sql::Sql;
 /// wrong is put right within a round.
 pub(crate) const RECONCILE: Duration = Duration::from_millis(200);
 
+/// How long seats are leased to a booking: as short as the program allows with
+/// the waits below.
+pub(crate) const LEASE: Duration = Duration::from_secs(14);
+
 /// How long after the end of its trouble a gate may still be wrong: a period of
 /// reconciliation, and what a busy machine makes of it.
 pub(crate) const MENDED: Duration = Duration::from_secs(5);
@@ -111,7 +115,7 @@ impl Stage {
                 "gate.reconcile_interval",
                 format!("{}ms", RECONCILE.as_millis()),
             ),
-            ("gate.lease_ttl", "30s".to_owned()),
+            ("gate.lease_ttl", format!("{}s", LEASE.as_secs())),
             ("http.shutdown_timeout", "10s".to_owned()),
         ];
         let builder = TestServer::builder(&self.postgres_line.url(&self.postgres.url()))
@@ -261,6 +265,27 @@ impl Stage {
             }
             assert!(started.elapsed() < REST, "PostgreSQL does not come to rest");
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until the gate of each event has as many tokens as seats are left,
+    /// and says what is wrong with those that have not in time: when the leases
+    /// of the dead have run out, and a period of reconciliation is over.
+    pub(crate) async fn gates_disagree(&self, books: &Books) -> Vec<String> {
+        let started = std::time::Instant::now();
+        loop {
+            let mut wrong = Vec::new();
+            for (event, row) in books.events.iter().filter(|(_, row)| !row.deleted) {
+                let key = format!("event:{event}:tokens");
+                let tokens: Option<String> = self.redis.ask(&["GET", &key]).await;
+                if tokens != Some(row.available.to_string()) {
+                    wrong.push(format!("event {event}: {tokens:?} tokens for {row:?}"));
+                }
+            }
+            if wrong.is_empty() || started.elapsed() > LEASE + MENDED {
+                return wrong;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

@@ -62,5 +62,11 @@ scenarios! {
     a_process_killed_before_its_commit_leaves_nothing_behind: "api_killed_before_commit",
     a_process_killed_before_its_answer_leaves_what_it_made: "api_killed_before_answer",
     a_process_killed_in_its_shutdown_loses_nothing: "api_killed_in_shutdown",
+    a_key_sent_many_times_at_once_makes_one_booking: "same_key_at_once",
+    clients_who_hang_up_leave_nothing_behind: "clients_hang_up",
+    slow_senders_keep_nobody_from_buying: "slow_senders",
+    a_rush_at_events_that_shrink_and_vanish_is_fair: "rush",
+    an_exhausted_pool_turns_away_and_loses_nothing: "pool_exhausted",
+    a_full_queue_turns_away_and_loses_nothing: "queue_full",
     three_processes_of_which_one_is_killed_sell_nothing_twice: "api_one_of_three_killed",
 }

@@ -215,7 +215,7 @@ fn take_call(offer: &Offer) -> bool {
 }
 
 /// Asks once and writes down what came of it; nothing, if nobody can be asked.
-async fn send(
+pub(super) async fn send(
     common: &Common,
     process: usize,
     ask: Ask,

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use crate::faults::clock::nanoseconds;
 use crate::faults::crowd::{Crowd, Habits};
 use crate::faults::line::Mode;
 use crate::faults::play::{Fault, Script, rounds};
 use crate::faults::report::{Plan, Report};
-use crate::faults::stage::Stage;
+use crate::faults::stage::{LEASE, Stage};
 
 /// Rounds in which seats are scarce, so that the gate is asked and refuses.
 fn scarce() -> Script {
@@ -69,12 +70,11 @@ pub(super) async fn old_snapshot(plan: Plan) -> Report {
 }
 
 /// Every answer takes two seconds and more, which nobody waits for. What was
-/// asked still happens, later: the lease is to be over by the end of the round.
+/// asked still happens, later.
 pub(super) async fn slow(plan: Plan) -> Report {
     let settings = [
         ("redis.connect_timeout", "250ms"),
         ("redis.response_timeout", "250ms"),
-        ("gate.lease_ttl", "2s"),
     ];
     let stage = Stage::with(2, &settings).await;
     rounds(&plan, stage, &scarce(), async |stage, crowd, _| {
@@ -132,11 +132,13 @@ async fn wait(crowd: &Crowd) {
     crowd.wait_calls(60).await;
 }
 
+/// Leases of which Redis did not hear the end hold their seats until they run
+/// out.
 fn troubled(stage: &Stage, from: u64) -> Fault {
     let now = stage.clock.now();
     Fault {
         count: 1,
         back: Some(now),
-        gate: Some((from, now)),
+        gate: Some((from, now + nanoseconds(LEASE))),
     }
 }
