@@ -14,6 +14,7 @@ mod play;
 mod report;
 mod scenarios;
 mod stage;
+mod wall_clock;
 
 pub use report::{Plan, Report};
 pub use scenarios::{SCENARIOS, Scenario};

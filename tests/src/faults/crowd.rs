@@ -15,7 +15,11 @@ use tokio::task::JoinHandle;
 use super::clock::Clock;
 use super::history::{Ask, Call, Instant};
 use super::stage::{Address, Stage, Users};
+use crate::wait::within;
 use buyer::Buyer;
+
+/// A crowd on a machine that has much else to do takes its time.
+const PATIENCE: Duration = Duration::from_secs(100);
 
 /// What a crowd likes to do.
 #[derive(Debug, Clone)]
@@ -191,7 +195,7 @@ impl Crowd {
     /// are to be.
     pub(crate) async fn wait_calls(&self, more: usize) {
         let enough = (self.calls() + more).min(self.common.habits.calls_max);
-        crate::eventually("there are answers", async || {
+        within(PATIENCE, "there are answers", async || {
             self.calls() >= enough || self.buyers.iter().all(JoinHandle::is_finished)
         })
         .await;
@@ -201,7 +205,7 @@ impl Crowd {
     /// then, and says when the last one did.
     pub(crate) async fn wait_served(&self, since: Instant) -> Instant {
         let mut latest = since;
-        crate::eventually("every process serves again", async || {
+        within(PATIENCE, "every process serves again", async || {
             let processes = self.common.addresses.iter().zip(&self.common.served);
             let served: Vec<Instant> = processes
                 .filter(|(address, _)| address.get().is_some())

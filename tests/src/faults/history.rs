@@ -135,6 +135,8 @@ pub enum Outcome {
 /// A time in which the gate may have refused what the store would have sold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GateTrouble {
+    /// Of which event; of all, if none is named.
+    pub event: Option<i64>,
     /// Since when.
     pub from: Instant,
     /// Until when, the reconciliation that mends it included.

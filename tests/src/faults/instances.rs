@@ -19,6 +19,9 @@ pub(crate) use redis::OwnRedis;
 /// clients: a port that is free stays free while its server is dead.
 const PORTS: std::ops::Range<u16> = 25_000..32_000;
 
+/// What is added to the environment of a process.
+pub(crate) type Environment = Vec<(&'static str, String)>;
+
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run this by `make` or `deploy/services.sh with test -- …`")
@@ -60,7 +63,7 @@ fn output(command: &mut Command) -> String {
 }
 
 /// A folder in which the user of the servers may write; removed in the end.
-fn folder(name: &str) -> tempfile::TempDir {
+pub(crate) fn folder(name: &str) -> tempfile::TempDir {
     let base = base();
     let folder = tempfile::Builder::new()
         .prefix(name)

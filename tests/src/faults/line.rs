@@ -47,9 +47,9 @@ pub(crate) enum AtCommit {
     CutAnswer,
     /// It is passed on and done, and nothing comes back any more.
     SilenceAnswer,
-    /// It is kept until it is told what becomes of it.
+    /// It is kept back until the connection is dropped.
     HoldBefore,
-    /// Its answer is kept likewise.
+    /// It is done, and its answer is kept back likewise.
     HoldAnswer,
 }
 
@@ -68,8 +68,8 @@ struct Control {
     armed: Mutex<Armed>,
     /// How many COMMITs were struck.
     struck: watch::Sender<usize>,
-    /// Grows when what is held goes on (even) or is dropped (odd).
-    held: watch::Sender<Held>,
+    /// Whether connections end on which something is held.
+    is_dropped: watch::Sender<bool>,
     is_postgres: bool,
 }
 
@@ -87,14 +87,6 @@ struct Armed {
 struct State {
     mode: Mode,
     breaks: usize,
-}
-
-/// What becomes of a COMMIT, or of its answer, that is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
-    Waits,
-    GoesOn,
-    IsDropped,
 }
 
 impl Line {
@@ -115,7 +107,7 @@ impl Line {
             .0,
             armed: Mutex::default(),
             struck: watch::channel(0).0,
-            held: watch::channel(Held::GoesOn).0,
+            is_dropped: watch::channel(false).0,
             is_postgres,
         });
         tokio::spawn(accept(listener, Arc::clone(&target), Arc::clone(&control)));
@@ -149,7 +141,7 @@ impl Line {
 
     /// Strikes `count` COMMITs after the next `skip`.
     pub(crate) fn at_commit(&self, what: AtCommit, skip: usize, count: usize) {
-        self.control.held.send_replace(Held::Waits);
+        self.control.is_dropped.send_replace(false);
         *self.control.armed() = Armed {
             what: Some(what),
             skip,
@@ -174,14 +166,9 @@ impl Line {
         matches!(tokio::time::timeout(limit, enough).await, Ok(Ok(_)))
     }
 
-    /// Passes on what is held.
-    pub(crate) fn release(&self) {
-        self.control.held.send_replace(Held::GoesOn);
-    }
-
     /// Breaks the connections on which something is held.
     pub(crate) fn drop_held(&self) {
-        self.control.held.send_replace(Held::IsDropped);
+        self.control.is_dropped.send_replace(true);
     }
 }
 

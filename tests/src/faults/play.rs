@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::books::Books;
-use super::check::check;
+use super::check::{Verdict, check};
 use super::clock::nanoseconds;
 use super::crowd::{Crowd, Habits, Offered};
 use super::history::{Ask, GateTrouble, History, Instant};
@@ -25,8 +25,9 @@ pub(crate) struct Script {
     pub(crate) hot: Vec<i64>,
     /// Capacities of those with few calls, so that every order can be tried.
     pub(crate) small: Vec<i64>,
-    /// Whether the capacities of the small ones change.
-    pub(crate) is_resized: bool,
+    /// Of how many of the small ones, counted from the end, the capacity
+    /// changes. Their refusals mean little.
+    pub(crate) resized: usize,
     /// What the crowd does.
     pub(crate) habits: Habits,
     /// Calls before the fault, at least.
@@ -42,7 +43,7 @@ impl Default for Script {
         Self {
             hot: vec![1_500],
             small: vec![8, 25, 40],
-            is_resized: true,
+            resized: 1,
             habits: Habits::default(),
             before: 150,
             after: 150,
@@ -124,7 +125,7 @@ async fn round(
             } else {
                 FEW
             },
-            is_resized: script.is_resized && index >= script.hot.len(),
+            is_resized: index + script.resized >= events.len(),
         })
         .collect();
 
@@ -148,14 +149,16 @@ async fn round(
     };
     if let Some((from, to)) = done.gate {
         let to = to.saturating_add(nanoseconds(MENDED));
-        history.gate_troubles.push(GateTrouble { from, to });
+        history.gate_troubles.push(GateTrouble {
+            event: None,
+            from,
+            to,
+        });
     }
     note_resizes(&mut history);
     let books = stage.books(&events).await;
     let verdict = check(&history, &books);
-    if !verdict.violations.is_empty() {
-        show(&history, &verdict);
-    }
+    show(&history, &verdict);
     report.add(&history, &verdict);
     books
 }
@@ -166,14 +169,18 @@ fn note_resizes(history: &mut History) {
     let resizes = history.calls.iter();
     let resizes = resizes.filter(|call| matches!(call.ask, Ask::Resize { .. }));
     let troubles = resizes.map(|call| GateTrouble {
+        event: Some(call.ask.event()),
         from: call.start,
         to: call.end.saturating_add(nanoseconds(MENDED)),
     });
     history.gate_troubles.extend(troubles.collect::<Vec<_>>());
 }
 
-/// Prints what was wrong, and the calls about the first event that it is about.
-fn show(history: &History, verdict: &super::check::Verdict) {
+/// Prints what was wrong, if anything was, and all calls where that is asked for.
+pub(crate) fn show(history: &History, verdict: &Verdict) {
+    if verdict.violations.is_empty() {
+        return;
+    }
     eprintln!("--- {} violations", verdict.violations.len());
     for violation in verdict.violations.iter().take(10) {
         eprintln!("{violation}");

@@ -60,9 +60,19 @@ pub struct Report {
     pub violations: Vec<String>,
     /// From the end of each fault until everybody served again.
     pub recoveries: Vec<Duration>,
+    /// Why nothing was played, if so.
+    pub skipped: Option<String>,
 }
 
 impl Report {
+    /// Nothing could be played here.
+    pub(super) fn skipped(why: &str) -> Self {
+        Self {
+            skipped: Some(why.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// Adds what came of a round.
     pub fn add(&mut self, history: &History, verdict: &Verdict) {
         let count = |is: fn(&Outcome) -> bool| {

@@ -2,7 +2,10 @@
 //! what holds in it besides what always holds.
 
 mod clients;
+mod clock;
 mod commits;
+mod embedded;
+mod gate;
 mod limits;
 mod postgres;
 mod processes;
@@ -91,6 +94,15 @@ pub const SCENARIOS: &[Scenario] = &[
     }),
     scenario("queue_full", "hold-up", 1, |plan| {
         Box::pin(limits::queue_full(plan))
+    }),
+    scenario("day_of_reconciling", "reconciliation", 2, |plan| {
+        Box::pin(gate::day(plan))
+    }),
+    scenario("clock_jumps", "jump", 3, |plan| {
+        Box::pin(clock::jumps(plan))
+    }),
+    scenario("disk_full", "full disk", 2, |plan| {
+        Box::pin(embedded::disk_full(plan))
     }),
 ];
 

@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::books::Books;
 use super::clock::Clock;
-use super::instances::{OwnPostgres, OwnRedis, USERS, add_users};
+use super::instances::{Environment, OwnPostgres, OwnRedis, USERS, add_users};
 use super::line::Line;
+use super::wall_clock::WallClock;
 use crate::client::{Client, FUTURE};
 use crate::server::{ADMIN_KEY, ServerBuilder, TestServer};
 use crate::sql::Sql;
@@ -45,7 +46,18 @@ pub(crate) struct Stage {
     /// The time of everything that happens here.
     pub(crate) clock: Clock,
     settings: Vec<(&'static str, String)>,
+    environment: Environment,
     users: Users,
+}
+
+/// The wall clocks of a stage.
+pub(crate) struct Clocks {
+    /// That of PostgreSQL.
+    pub(crate) postgres: WallClock,
+    /// That of Redis.
+    pub(crate) redis: WallClock,
+    /// That of the program.
+    pub(crate) processes: WallClock,
 }
 
 /// A process of the program, or the place of one that was killed.
@@ -70,7 +82,22 @@ impl Stage {
 
     /// With settings such as `("database.pool_size", "2")`.
     pub(crate) async fn with(processes: usize, settings: &[(&'static str, &str)]) -> Self {
-        let (postgres, redis) = tokio::join!(OwnPostgres::start(), OwnRedis::start());
+        Self::under(processes, settings, None).await
+    }
+
+    /// Under clocks that can be set.
+    pub(crate) async fn under(
+        processes: usize,
+        settings: &[(&'static str, &str)],
+        clocks: Option<&Clocks>,
+    ) -> Self {
+        let environment = |which: fn(&Clocks) -> &WallClock| {
+            clocks.map_or_else(Environment::new, |clocks| which(clocks).environment())
+        };
+        let (postgres, redis) = tokio::join!(
+            OwnPostgres::start(environment(|clocks| &clocks.postgres)),
+            OwnRedis::start(environment(|clocks| &clocks.redis)),
+        );
         let postgres_line = Line::before(&postgres.url()).await;
         let redis_line = Line::before(&redis.url()).await;
         let mut stage = Self {
@@ -80,6 +107,7 @@ impl Stage {
             redis,
             redis_line,
             clock: Clock::default(),
+            environment: environment(|clocks| &clocks.processes),
             settings: settings
                 .iter()
                 .map(|(name, value)| (*name, (*value).to_owned()))
@@ -120,6 +148,8 @@ impl Stage {
         ];
         let builder = TestServer::builder(&self.postgres_line.url(&self.postgres.url()))
             .redis(&self.redis_line.url(&self.redis.url()));
+        let environment = self.environment.iter();
+        let builder = environment.fold(builder, |builder, (name, value)| builder.env(name, value));
         ordinary
             .iter()
             .chain(&self.settings)
@@ -240,12 +270,13 @@ impl Stage {
             for &event in events {
                 // Commands for one event follow one another, so this one is
                 // answered after all that came before. Nobody has that id, and
-                // who has a key is not turned away by the gate.
+                // who has a key is not turned away by the gate, or else the
+                // keys will be found wanting.
                 crate::eventually("what was queued is done", async || {
                     let call = client.book(i64::MAX, event, 1);
                     let call = call.header("Idempotency-Key", "the last one");
                     let answer = call.try_send().await;
-                    answer.is_ok_and(|answer| answer.status == 404)
+                    answer.is_ok_and(|answer| [404, 409].contains(&answer.status))
                 })
                 .await;
             }
@@ -308,6 +339,17 @@ impl Stage {
                 assert!(status.success(), "process {index} ended with {status}");
             }
         }
+    }
+}
+
+impl Clocks {
+    /// Clocks that are right; `None` where none can be set.
+    pub(crate) fn new() -> Option<Self> {
+        Some(Self {
+            postgres: WallClock::new()?,
+            redis: WallClock::new()?,
+            processes: WallClock::new()?,
+        })
     }
 }
 

@@ -14,6 +14,9 @@ async fn play(name: &str) -> Report {
     println!("seed {seed}; again: {}", scenario.command(seed));
     let report = (scenario.play)(Plan::short(seed, scenario.rounds)).await;
     println!("{report:#?}");
+    if report.skipped.is_some() {
+        return report;
+    }
     assert!(
         report.violations.is_empty(),
         "{} promises were broken, again: {}\n{}",
@@ -62,6 +65,9 @@ scenarios! {
     a_process_killed_before_its_commit_leaves_nothing_behind: "api_killed_before_commit",
     a_process_killed_before_its_answer_leaves_what_it_made: "api_killed_before_answer",
     a_process_killed_in_its_shutdown_loses_nothing: "api_killed_in_shutdown",
+    a_day_of_reconciling_beside_buyers_takes_nobodys_seat: "day_of_reconciling",
+    clocks_that_jump_an_hour_lose_nothing: "clock_jumps",
+    a_full_disk_loses_nothing_and_is_recovered_from: "disk_full",
     a_key_sent_many_times_at_once_makes_one_booking: "same_key_at_once",
     clients_who_hang_up_leave_nothing_behind: "clients_hang_up",
     slow_senders_keep_nobody_from_buying: "slow_senders",

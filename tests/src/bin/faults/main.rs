@@ -64,6 +64,10 @@ async fn main() -> std::process::ExitCode {
             report = (scenario.play)(plan) => report,
             _ = tokio::signal::ctrl_c() => break,
         };
+        if let Some(why) = &report.skipped {
+            println!("| {} | not played: {why} |", scenario.name);
+            continue;
+        }
         let row = Row::new(scenario, seed, started.elapsed(), &report);
         println!("{row}");
         table.add(row);

@@ -27,5 +27,9 @@ pub(super) fn check(
 /// Whether the gate may have been wrong at some moment of the call.
 fn is_gate_in_trouble(history: &History, call: &Call) -> bool {
     let mut troubles = history.gate_troubles.iter();
-    troubles.any(|trouble| trouble.from <= call.end && trouble.to >= call.start)
+    troubles.any(|trouble| {
+        trouble.event.is_none_or(|event| event == call.ask.event())
+            && trouble.from <= call.end
+            && trouble.to >= call.start
+    })
 }

@@ -108,7 +108,21 @@ impl Tale {
     }
 
     fn trouble(mut self, from: Instant, to: Instant) -> Self {
-        self.history.gate_troubles.push(GateTrouble { from, to });
+        self.history.gate_troubles.push(GateTrouble {
+            event: None,
+            from,
+            to,
+        });
+        self
+    }
+
+    /// The gate of another event is in trouble.
+    fn trouble_elsewhere(mut self) -> Self {
+        self.history.gate_troubles.push(GateTrouble {
+            event: Some(EVENT + 1),
+            from: 0,
+            to: Instant::MAX,
+        });
         self
     }
 

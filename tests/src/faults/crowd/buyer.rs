@@ -1,5 +1,6 @@
 //! One client of a crowd.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub(super) struct Buyer {
     /// Wishes under a key of which something may have come.
     wishes: Vec<Ask>,
     /// Bookings that were answered: event and id.
-    bookings: Vec<(i64, i64)>,
+    bookings: BTreeSet<(i64, i64)>,
     calls: Vec<Call>,
 }
 
@@ -41,7 +42,7 @@ impl Buyer {
             rng,
             user: None,
             wishes: Vec::new(),
-            bookings: Vec::new(),
+            bookings: BTreeSet::new(),
             calls: Vec::new(),
         }
     }
@@ -176,7 +177,7 @@ impl Buyer {
 
     fn booking(&mut self) -> Option<(i64, i64)> {
         let index = self.rng.usize(..self.bookings.len().max(1));
-        let (event, booking) = *self.bookings.get(index)?;
+        let (event, booking) = *self.bookings.iter().nth(index)?;
         self.offer_of(event)?;
         Some((event, booking))
     }
@@ -188,14 +189,12 @@ impl Buyer {
         {
             match call.outcome {
                 Outcome::Booked { booking, .. } => {
-                    if !self.bookings.contains(&(event, booking)) {
-                        self.bookings.push((event, booking));
-                    }
+                    self.bookings.insert((event, booking));
                 }
-                Outcome::Unknown => {}
                 // Of the copies of a wish one may have been served.
-                _ if !keyed => self.user = Some(user),
-                _ => {}
+                Outcome::Unknown => {}
+                _ if keyed => {}
+                _ => self.user = Some(user),
             }
             let may_be_there = matches!(call.outcome, Outcome::Booked { .. } | Outcome::Unknown);
             if keyed && may_be_there && !self.wishes.contains(&call.ask) {

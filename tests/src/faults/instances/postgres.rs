@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{as_service, base, folder, free_port, lock, output, signal, variable};
+use super::{Environment, as_service, base, folder, free_port, lock, output, signal, variable};
 use crate::program::Program;
 use crate::sql::Sql;
 
@@ -36,15 +36,17 @@ pub(crate) struct OwnPostgres {
     folder: TempDir,
     port: u16,
     child: Option<Child>,
+    /// Of its process.
+    environment: Environment,
 }
 
 impl OwnPostgres {
     /// Starts one on a copy of what all of them begin with.
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start(environment: Environment) -> Self {
         let template = template().await;
         let folder = folder("postgres-");
         copy(&template, &folder.path().join("data"));
-        Self::on(folder).await
+        Self::on(folder, environment).await
     }
 
     /// A standby of this one, which then waits for it with each commit.
@@ -61,7 +63,7 @@ impl OwnPostgres {
             .arg("-D")
             .arg(folder.path().join("data"));
         output(&mut backup);
-        let standby = Self::on(folder).await;
+        let standby = Self::on(folder, self.environment.clone()).await;
         let sql = self.sql().await;
         sql.run("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
             .await;
@@ -83,11 +85,12 @@ impl OwnPostgres {
         sql.run("SELECT pg_reload_conf()").await;
     }
 
-    async fn on(folder: TempDir) -> Self {
+    async fn on(folder: TempDir, environment: Environment) -> Self {
         let mut postgres = Self {
             folder,
             port: free_port(),
             child: None,
+            environment,
         };
         postgres.start_again().await;
         postgres
@@ -104,7 +107,8 @@ impl OwnPostgres {
         command
             .arg("-D")
             .arg(&data)
-            .args(["-p", &self.port.to_string()]);
+            .args(["-p", &self.port.to_string()])
+            .envs(self.environment.clone());
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -271,6 +275,7 @@ impl OwnPostgres {
             folder,
             port: free_port(),
             child: None,
+            environment: Environment::default(),
         };
         let mut command = as_service(&program("postgres"));
         command

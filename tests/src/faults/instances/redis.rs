@@ -7,7 +7,7 @@ use std::time::Duration;
 use deadpool_redis::redis::{self, FromRedisValue};
 use tempfile::TempDir;
 
-use super::{as_service, folder, free_port, variable};
+use super::{Environment, as_service, folder, free_port, variable};
 
 /// A Redis without persistence unless it is asked to save, gone when dropped.
 #[derive(Debug)]
@@ -15,15 +15,18 @@ pub(crate) struct OwnRedis {
     folder: TempDir,
     port: u16,
     child: Option<Child>,
+    /// Of its process.
+    environment: Environment,
 }
 
 impl OwnRedis {
     /// Starts an empty one.
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start(environment: Environment) -> Self {
         let mut redis = Self {
             folder: folder("redis-"),
             port: free_port(),
             child: None,
+            environment,
         };
         redis.start_again().await;
         redis
@@ -37,6 +40,7 @@ impl OwnRedis {
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(self.folder.path())
+            .envs(self.environment.clone())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         self.child = Some(command.spawn().expect("redis can be run"));

@@ -10,7 +10,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
 use super::messages::{Backend, Frontend};
-use super::{AtCommit, Control, Held, Mode, State};
+use super::{AtCommit, Control, Mode, State};
 
 /// Why a direction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,9 +148,8 @@ async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared<
                 }
                 AtCommit::HoldBefore => {
                     shared.control.note_struck();
-                    if shared.held().await == Held::IsDropped {
-                        return End::Break;
-                    }
+                    shared.until_dropped().await;
+                    return End::Break;
                 }
                 AtCommit::CutAnswer | AtCommit::SilenceAnswer | AtCommit::HoldAnswer => {
                     *shared.answer() = Some(strike);
@@ -202,15 +201,10 @@ async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared<'
             match strike {
                 None => batch.extend_from_slice(&message.bytes),
                 Some(AtCommit::HoldAnswer) => {
-                    if to.write_all(&batch).await.is_err() {
-                        return End::Closed;
-                    }
-                    batch.clear();
+                    let _ = to.write_all(&batch).await;
                     shared.control.note_struck();
-                    if shared.held().await == Held::IsDropped {
-                        return End::Break;
-                    }
-                    batch.extend_from_slice(&message.bytes);
+                    shared.until_dropped().await;
+                    return End::Break;
                 }
                 Some(AtCommit::SilenceAnswer) => {
                     let _ = to.write_all(&batch).await;
@@ -239,11 +233,11 @@ impl Shared<'_> {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Waits until it is known what becomes of what is held.
-    async fn held(&self) -> Held {
-        let mut held = self.control.held.subscribe();
-        let told = held.wait_for(|held| *held != Held::Waits).await;
-        told.map_or(Held::IsDropped, |held| *held)
+    /// Waits until the connections end on which something is held.
+    async fn until_dropped(&self) {
+        let mut is_dropped = self.control.is_dropped.subscribe();
+        // Fails only when the line is gone, and the test with it.
+        let _ = is_dropped.wait_for(|is_dropped| *is_dropped).await;
     }
 
     async fn slow_down(&self, bytes: usize) {

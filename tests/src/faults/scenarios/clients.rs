@@ -60,7 +60,7 @@ pub(super) async fn hung_up(plan: Plan) -> Report {
             hang_up_within: Duration::from_millis(30),
             ..Habits::default()
         },
-        after: 1_000 * plan.size,
+        after: 500 * plan.size,
         ..Script::default()
     };
     rounds(&plan, stage, &script, async |_, _, _| Fault {
@@ -108,7 +108,8 @@ pub(super) async fn rush(plan: Plan) -> Report {
     let stage = Stage::new(3).await;
     let script = Script {
         hot: Vec::new(),
-        small: vec![20, 20, 30, 30, 50, 50],
+        small: vec![20, 30, 20, 30, 50, 50],
+        resized: 4,
         habits: Habits {
             clients: 24,
             often: Often {

@@ -227,7 +227,7 @@ impl State {
             Act::NotSold { booking } => !self.bookings[booking].0,
             Act::Booking { booking, confirmed } => {
                 let (made, cancelled) = self.bookings[booking];
-                made && confirmed == !(cancelled || self.deleted)
+                made && confirmed != (cancelled || self.deleted)
             }
             Act::Event {
                 capacity,

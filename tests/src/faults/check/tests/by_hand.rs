@@ -250,6 +250,7 @@ fn a_capacity_holds_until_the_next_one() {
 fn a_refusal_needs_seats_that_are_sold_or_under_way() {
     let refused = |tale: Tale| tale.book(10, 11, 9, Outcome::NotEnoughSeats);
     refused(Tale::of(1)).breaks(Promise::RefusalsExplained);
+    refused(Tale::of(1).trouble_elsewhere()).breaks(Promise::RefusalsExplained);
     refused(Tale::of(1).trouble(5, 10)).holds();
     refused(Tale::of(1).trouble(5, 9)).breaks(Promise::RefusalsExplained);
     refused(Tale::of(1).book(1, 2, 7, booked(1)).row(1, 7)).holds();
