@@ -85,7 +85,7 @@ impl Default for Habits {
             hang_up_within: Duration::from_millis(20),
             patience: Duration::from_secs(15),
             pause: Duration::from_millis(4),
-            calls_max: 30_000,
+            calls_max: 20_000,
         }
     }
 }

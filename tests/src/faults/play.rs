@@ -52,6 +52,27 @@ impl Default for Script {
     }
 }
 
+impl Script {
+    /// As much more of everything.
+    fn times(&self, size: usize) -> Self {
+        let more = i64::try_from(size).unwrap_or(i64::MAX);
+        let mut script = self.clone();
+        script.hot.iter_mut().for_each(|seats| *seats *= more);
+        script.small = self.small.repeat(size);
+        script.resized *= size;
+        script.habits.calls_max *= size;
+        script.before *= size;
+        script.after *= size;
+        script
+    }
+
+    /// Users for a round: each call may need one.
+    fn users(&self) -> i64 {
+        let calls = (4 * (self.before + self.after) + 5_000).min(self.habits.calls_max);
+        i64::try_from(calls).unwrap_or(i64::MAX)
+    }
+}
+
 /// What was done in the middle of a round.
 #[derive(Debug, Default)]
 pub(crate) struct Fault {
@@ -82,6 +103,7 @@ pub(crate) async fn rounds(
     script: &Script,
     mut fault: impl AsyncFnMut(&mut Stage, &Crowd, &mut Rng) -> Fault,
 ) -> Report {
+    let script = &script.times(plan.size);
     let mut rng = Rng::with_seed(plan.seed);
     let mut report = Report::default();
     let mut totals = (0, 0);
@@ -111,8 +133,7 @@ async fn round(
     rng: &mut Rng,
     fault: &mut impl AsyncFnMut(&mut Stage, &Crowd, &mut Rng) -> Fault,
 ) -> Books {
-    let calls_max = i64::try_from(script.habits.calls_max).unwrap_or(i64::MAX);
-    stage.stock_users(calls_max.min(20_000)).await;
+    stage.stock_users(script.users()).await;
     let capacities = [&script.hot[..], &script.small[..]].concat();
     let events = stage.publish(&capacities).await;
     let offered: Vec<_> = events

@@ -73,6 +73,14 @@ impl Report {
         }
     }
 
+    /// Something went so wrong that it could not be played to the end.
+    pub fn ended_early() -> Self {
+        Self {
+            violations: vec!["it could not be played to the end".to_owned()],
+            ..Self::default()
+        }
+    }
+
     /// Adds what came of a round.
     pub fn add(&mut self, history: &History, verdict: &Verdict) {
         let count = |is: fn(&Outcome) -> bool| {

@@ -125,7 +125,7 @@ impl Scenario {
     pub fn rounds_of(&self, kills: usize) -> usize {
         let rounds = match self.name {
             "postgres_killed" | "api_one_of_three_killed" => kills,
-            "redis_killed" => kills / 2,
+            "redis_killed" | "same_key_at_once" => kills / 2,
             _ => kills / 10,
         };
         rounds.max(self.rounds)

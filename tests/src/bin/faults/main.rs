@@ -3,17 +3,19 @@
 
 mod table;
 
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use futures::FutureExt;
 use table::{Row, Table};
-use utsavam_tests::faults::{Plan, SCENARIOS, Scenario};
+use utsavam_tests::faults::{Plan, Report, SCENARIOS, Scenario};
 
 /// Kill servers and their dependencies while clients buy, and look for losses.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Rounds of the scenarios that kill PostgreSQL and the program in a burst;
-    /// that of Redis has half of it, all others a tenth.
+    /// those that kill Redis and repeat keys have half of it, all others a tenth.
     #[arg(long, default_value_t = 200)]
     kills: usize,
     /// How much comes in a round, in relation to a short one.
@@ -61,9 +63,11 @@ async fn main() -> std::process::ExitCode {
         }
         let started = Instant::now();
         let report = tokio::select! {
-            report = (scenario.play)(plan) => report,
+            report = AssertUnwindSafe((scenario.play)(plan)).catch_unwind() => report,
             _ = tokio::signal::ctrl_c() => break,
         };
+        // What it was has been said by the panic itself.
+        let report = report.unwrap_or_else(|_| Report::ended_early());
         if let Some(why) = &report.skipped {
             println!("| {} | not played: {why} |", scenario.name);
             continue;

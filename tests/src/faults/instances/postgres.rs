@@ -13,6 +13,9 @@ use crate::sql::Sql;
 /// The users that everybody's database has from the beginning.
 pub(crate) const USERS: i64 = 20_000;
 
+/// The database that everybody uses.
+const DATABASE: &str = "utsavam";
+
 /// No start takes longer, recovery included.
 const START_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -86,43 +89,55 @@ impl OwnPostgres {
     }
 
     async fn on(folder: TempDir, environment: Environment) -> Self {
-        let mut postgres = Self {
-            folder,
-            port: free_port(),
-            child: None,
-            environment,
-        };
+        let mut postgres = Self::new(folder, environment);
         postgres.start_again().await;
         postgres
     }
 
+    fn new(folder: TempDir, environment: Environment) -> Self {
+        Self {
+            folder,
+            port: free_port(),
+            child: None,
+            environment,
+        }
+    }
+
     /// Starts it after it was killed or stopped, and waits until it answers.
     pub(crate) async fn start_again(&mut self) {
+        self.spawn();
+        self.wait().await;
+    }
+
+    fn spawn(&mut self) {
         assert!(self.child.is_none(), "it runs");
-        let data = self.data();
         // After a kill any process with the old number would be taken for the
         // old server; that one was waited for.
-        let _ = std::fs::remove_file(data.join("postmaster.pid"));
-        let mut command = as_service(&program("postgres"));
-        command
-            .arg("-D")
-            .arg(&data)
-            .args(["-p", &self.port.to_string()])
-            .envs(self.environment.clone());
+        let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.log_path())
             .expect("a log can be written");
-        command.stderr(log.try_clone().expect("a file")).stdout(log);
+        let mut command = as_service(&program("postgres"));
+        command
+            .arg("-D")
+            .arg(self.data())
+            .args(["-p", &self.port.to_string()])
+            .envs(self.environment.clone())
+            .stderr(log.try_clone().expect("a file"))
+            .stdout(log);
         self.child = Some(command.spawn().expect("postgres can be run"));
-        self.wait().await;
     }
 
     /// Waits until it answers.
     pub(crate) async fn wait(&mut self) {
+        self.wait_for(DATABASE).await;
+    }
+
+    async fn wait_for(&mut self, database: &str) {
         let started = Instant::now();
-        let url = self.url();
+        let url = self.url_of(database);
         while tokio_postgres::connect(&url, tokio_postgres::NoTls)
             .await
             .is_err()
@@ -184,11 +199,10 @@ impl OwnPostgres {
 
     /// The URL under which a server finds its database.
     pub(crate) fn url(&self) -> String {
-        self.url_of("utsavam")
+        self.url_of(DATABASE)
     }
 
-    /// The URL of another database on it.
-    pub(crate) fn url_of(&self, database: &str) -> String {
+    fn url_of(&self, database: &str) -> String {
         format!("postgres://utsavam@127.0.0.1:{}/{database}", self.port)
     }
 
@@ -252,10 +266,12 @@ async fn template() -> PathBuf {
         .stdout(Stdio::null());
     output(&mut initdb);
     std::fs::write(data.join("postgresql.conf"), SETTINGS).expect("our own folder");
-    let mut postgres = OwnPostgres::initialised(folder).await;
+    let mut postgres = OwnPostgres::new(folder, Environment::default());
+    postgres.spawn();
+    postgres.wait_for("postgres").await;
     Sql::connect(&postgres.url_of("postgres"))
         .await
-        .run("CREATE DATABASE utsavam")
+        .run(&format!("CREATE DATABASE {DATABASE}"))
         .await;
     Program::new(&["migrate"])
         .env("DATABASE_URL", &postgres.url())
@@ -266,34 +282,6 @@ async fn template() -> PathBuf {
     postgres.stop(false);
     std::fs::rename(&data, &ready).expect("our own folders");
     ready
-}
-
-impl OwnPostgres {
-    /// As `on`, before there is a database.
-    async fn initialised(folder: TempDir) -> Self {
-        let mut postgres = Self {
-            folder,
-            port: free_port(),
-            child: None,
-            environment: Environment::default(),
-        };
-        let mut command = as_service(&program("postgres"));
-        command
-            .arg("-D")
-            .arg(postgres.data())
-            .args(["-p", &postgres.port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        postgres.child = Some(command.spawn().expect("postgres can be run"));
-        let url = postgres.url_of("postgres");
-        crate::eventually("PostgreSQL starts", async || {
-            tokio_postgres::connect(&url, tokio_postgres::NoTls)
-                .await
-                .is_ok()
-        })
-        .await;
-        postgres
-    }
 }
 
 /// Registers users without a word to any server. Their ids are the numbers.

@@ -60,7 +60,7 @@ pub(super) async fn hung_up(plan: Plan) -> Report {
             hang_up_within: Duration::from_millis(30),
             ..Habits::default()
         },
-        after: 500 * plan.size,
+        after: 500,
         ..Script::default()
     };
     rounds(&plan, stage, &script, async |_, _, _| Fault {
