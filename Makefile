@@ -14,6 +14,16 @@ CONCURRENCY ?= 50
 # For `make kill-embedded`.
 ROUNDS ?= 100
 
+# For `make faults`: how often PostgreSQL and the program are killed; how many calls there are in a
+# round, in relation to the short ones; when no other round begins; SEED makes the same schedule
+# again, ONLY plays some scenarios (names, separated by commas), SHORT=1 what the tests play.
+KILLS ?= 200
+SIZE ?= 4
+MINUTES ?=
+SEED ?=
+ONLY ?=
+SHORT ?=
+
 # For `make fuzz-api`: how long in all; FUZZ_SEED makes the same requests again, empty other ones.
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?=
@@ -30,7 +40,7 @@ BENCH ?=
 BENCH_FLAGS ?= --report docs/benchmarks.md
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-postgres test kill-embedded fuzz-api simulate bench lint fmt concurrency docs migration compose-up compose-down clean-services
+.PHONY: help build run run-postgres test faults kill-embedded fuzz-api simulate bench lint fmt concurrency docs migration compose-up compose-down clean-services
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +59,12 @@ run-postgres: ## The same on a PostgreSQL and a Redis that it brings along
 test: ## Run every test, with a PostgreSQL and a Redis of its own
 	$(CARGO) build --workspace --bins
 	deploy/services.sh with test -- deploy/run-tests.sh $(CARGO)
+
+faults: ## Kill everything KILLS=200 times while clients buy, look for losses, print a table
+	$(CARGO) build --release -p api-actix -p utsavam-tests --bin utsavam --bin faults
+	deploy/services.sh with test -- $(TARGET_DIR)/release/faults --kills $(KILLS) --size $(SIZE) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(SHORT),--short)
 
 kill-embedded: ## Kill the embedded server ROUNDS=100 times in a burst, and look for losses
 	$(CARGO) build --bin utsavam

@@ -111,6 +111,9 @@ start_services() {
       redis) REDIS_URL=$(redis_url) && export REDIS_URL ;;
     esac
   done
+  # For tests that start and kill servers of their own: what to run, as whom, and where.
+  export SERVICES_FOLDER=$folder SERVICES_USER=$service_user
+  export SERVICES_POSTGRES=${postgres_bin-} SERVICES_REDIS=${redis_server-}
   if [[ $name == dev ]]; then say_where_to_look "$@"; fi
 }
 

@@ -11,6 +11,7 @@ mod client;
 pub mod concurrency;
 mod database;
 mod exposition;
+pub mod faults;
 mod problem;
 mod program;
 mod proxy;

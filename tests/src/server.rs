@@ -125,20 +125,32 @@ impl TestServer {
         Exposition::parse(std::str::from_utf8(&answer.body).expect("text"))
     }
 
+    /// Panics if a thread of the server did.
+    pub fn assert_no_panic(&self) {
+        let log = self.log();
+        assert!(!log.contains("panicked at"), "a server panicked:\n{log}");
+    }
+
+    /// Sends a signal such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let signal = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status()
+            .expect("there is a kill command");
+        assert!(signal.success(), "no signal was sent");
+    }
+
     /// Ends the process without giving it a chance to do anything, like
     /// `kill -9`.
     pub fn kill(&mut self) {
-        self.child.kill().expect("the server still runs");
+        // Fails only for one that has ended already.
+        let _ = self.child.kill();
         self.child.wait().expect("a child can be waited for");
     }
 
     /// Asks the server to end, like `kill`, and waits until it did.
     pub async fn terminate(&mut self) -> ExitStatus {
-        let signal = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
-            .status()
-            .expect("there is a kill command");
-        assert!(signal.success(), "no signal was sent");
+        self.signal("TERM");
         let mut ended = None;
         crate::eventually("the server ends", async || {
             ended = self.child.try_wait().expect("a child can be waited for");

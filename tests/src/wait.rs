@@ -10,12 +10,17 @@ const INTERVAL: Duration = Duration::from_millis(20);
 
 /// Waits until `check` holds and panics, saying `what`, when it does not
 /// within half a minute.
-pub async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
+pub async fn eventually(what: &str, check: impl AsyncFnMut() -> bool) {
+    within(DEADLINE, what, check).await;
+}
+
+/// As [`eventually`], with a deadline of one's own.
+pub(crate) async fn within(deadline: Duration, what: &str, mut check: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !check().await {
         assert!(
-            started.elapsed() < DEADLINE,
-            "not within {DEADLINE:?}: {what}"
+            started.elapsed() < deadline,
+            "not within {deadline:?}: {what}"
         );
         tokio::time::sleep(INTERVAL).await;
     }

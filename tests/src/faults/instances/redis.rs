@@ -1,0 +1,114 @@
+//! A Redis that may be killed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use deadpool_redis::redis::{self, FromRedisValue};
+use tempfile::TempDir;
+
+use super::{Environment, as_service, folder, free_port, variable};
+
+/// A Redis without persistence unless it is asked to save, gone when dropped.
+#[derive(Debug)]
+pub(crate) struct OwnRedis {
+    folder: TempDir,
+    port: u16,
+    child: Option<Child>,
+    /// Of its process.
+    environment: Environment,
+}
+
+impl OwnRedis {
+    /// Starts an empty one.
+    pub(crate) async fn start(environment: Environment) -> Self {
+        let mut redis = Self {
+            folder: folder("redis-"),
+            port: free_port(),
+            child: None,
+            environment,
+        };
+        redis.start_again().await;
+        redis
+    }
+
+    /// Starts it after it was killed, with what was saved last, if anything was.
+    pub(crate) async fn start_again(&mut self) {
+        assert!(self.child.is_none(), "it runs");
+        let mut command = as_service(Path::new(&variable("SERVICES_REDIS")));
+        command
+            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(self.folder.path())
+            .envs(self.environment.clone())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.child = Some(command.spawn().expect("redis can be run"));
+        crate::eventually("Redis starts", async || {
+            self.try_ask::<String>(&["PING"]).await.is_ok()
+        })
+        .await;
+    }
+
+    /// Ends it at once, like `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Writes down what it holds now; only what is kept so comes back.
+    pub(crate) async fn save(&self) {
+        let _: String = self.ask(&["SAVE"]).await;
+        std::fs::copy(self.file(), self.kept()).expect("a file that was saved");
+    }
+
+    /// Puts back what was saved, for the next start.
+    pub(crate) fn restore(&self) {
+        assert!(self.child.is_none(), "it runs");
+        std::fs::copy(self.kept(), self.file()).expect("a file that was kept");
+    }
+
+    /// Forgets what was saved.
+    pub(crate) fn forget(&self) {
+        let _ = std::fs::remove_file(self.file());
+    }
+
+    /// The URL under which a server finds it.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Sends a command and reads its answer.
+    pub(crate) async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        self.try_ask(words)
+            .await
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    async fn try_ask<T: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
+        let client = redis::Client::open(self.url())?;
+        let connecting = client.get_multiplexed_async_connection();
+        // Nobody waits for one that is paused.
+        let connected = tokio::time::timeout(Duration::from_secs(5), connecting).await;
+        let mut connection = connected.unwrap_or_else(|_| panic!("Redis is silent"))?;
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query_async(&mut connection).await
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("dump.rdb")
+    }
+
+    fn kept(&self) -> PathBuf {
+        self.folder.path().join("kept.rdb")
+    }
+}
+
+impl Drop for OwnRedis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
