@@ -65,7 +65,8 @@ impl Pulse {
     }
 
     /// Asks on and on, beginning with this connection. No answer may take longer than
-    /// `patience`.
+    /// `patience`. Once the server is lost a connection may take as long as connections may:
+    /// one that is slow to let somebody in is better than none.
     pub(crate) fn ask(
         &self,
         sessions: Sessions,
@@ -77,14 +78,19 @@ impl Pulse {
             pulse.listen(connection, patience).await;
             let mut broken = 0;
             loop {
-                match timeout(patience, sessions.connect()).await {
-                    Ok(Ok(connection)) => {
+                let connecting = sessions.connect();
+                let connected = match pulse.check() {
+                    Ok(()) => timeout(patience, connecting).await.ok(),
+                    Err(_) => Some(connecting.await),
+                };
+                match connected {
+                    Some(Ok(connection)) => {
                         broken = 0;
                         pulse.found();
                         pulse.listen(connection, patience).await;
                         continue;
                     }
-                    Ok(Err(error)) => match Refusal::of(&error.to_string()) {
+                    Some(Err(error)) => match Refusal::of(&error.to_string()) {
                         Refusal::Full => pulse.found(),
                         Refusal::Broken if broken < BROKEN_MAX => {
                             broken += 1;
@@ -92,7 +98,7 @@ impl Pulse {
                         }
                         Refusal::Broken | Refusal::Away => pulse.lost(&error.to_string()),
                     },
-                    Err(_) => pulse.lost("it accepts connections and says nothing"),
+                    None => pulse.lost("it accepts connections and says nothing"),
                 }
                 tokio::time::sleep(RETRY).await;
             }
@@ -169,10 +175,13 @@ impl Pulse {
     /// not to be used again.
     pub(crate) async fn while_beating<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
         let mut state = self.0.state.subscribe();
+        // A loss may be over before this is polled again.
+        let losses = state.borrow().losses;
+        let is_lost = |state: &State| state.silence.is_some() || state.losses != losses;
         tokio::select! {
             biased;
             answer = answer => Some(answer),
-            _ = state.wait_for(|state| state.silence.is_some()) => None,
+            _ = state.wait_for(is_lost) => None,
         }
     }
 }
@@ -251,5 +260,12 @@ mod tests {
         );
         let ((), ()) = futures::join!(pulse.beating(), async { pulse.found() });
         assert!(pulse.check().is_ok());
+        // A loss that is over at once is one.
+        let waiting = pulse.while_beating(std::future::pending::<()>());
+        let (waiting, ()) = futures::join!(waiting, async {
+            pulse.lost("gone");
+            pulse.found();
+        });
+        assert_eq!(waiting, None);
     }
 }

@@ -4,6 +4,7 @@
 pub(crate) mod access;
 mod account;
 mod admin;
+mod connections;
 mod cursor;
 mod docs;
 mod extract;

@@ -9,6 +9,7 @@ use actix_web::{App as ActixApp, HttpServer, web};
 use crate::app::App;
 use crate::settings::HttpSettings;
 
+use super::connections::Connections;
 use super::middleware::request_context::Outermost;
 use super::middleware::{conditional, cors, open_mode, request_context};
 use super::{limits, routes};
@@ -25,7 +26,8 @@ pub(crate) fn start(
     let refuses_strangers = app.is_open() && !app.auth.open_beyond_loopback;
     let requests = app.services().metrics.requests.clone();
     let data = web::Data::new(app);
-    let outermost = Outermost::new(settings);
+    let connections = Connections::new(settings.connections_max);
+    let outermost = Outermost::new(settings, connections.clone());
     let origins = settings.cors_origins.clone();
     let workers = match settings.workers {
         Some(workers) => workers,
@@ -54,6 +56,9 @@ pub(crate) fn start(
             }))
     })
     .workers(workers.get())
+    .on_connect(move |_, data| {
+        data.insert(connections.opened());
+    })
     // For each worker. More connections wait in the system's queue.
     .max_connections(settings.connections_max.get().div_ceil(workers.get()))
     .client_request_timeout(settings.head_timeout)

@@ -5,8 +5,8 @@ use crate::model::{Capacity, Deletion, EventDifference, EventFigures};
 /// All that is kept otherwise than it should be.
 ///
 /// Seats left are those that no confirmed booking holds. An oversold event has
-/// none left, so that it sells nothing more, and is different until somebody has
-/// seen to it. A deleted event has all its seats and no figure, and its bookings
+/// none left, so that it sells nothing but what is cancelled meanwhile, and is
+/// different until somebody has seen to it. A deleted event has all its seats and no figure, and its bookings
 /// are marked as cancelled sooner or later.
 pub fn compare(figures: &EventFigures) -> Vec<EventDifference> {
     let mut differences = Vec::new();

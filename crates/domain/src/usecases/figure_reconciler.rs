@@ -184,6 +184,8 @@ impl FigureReconciler {
             if self.is_known(figures) {
                 continue;
             }
+            // Before: a repair may be made and its answer lost.
+            self.total_is_due |= !rules::compare(figures).is_empty();
             match settle(store, Remedy::Repair, figures).await {
                 Ok(differences) => self.note(figures.event_id, &differences, report),
                 Err(error @ StoreError::Busy(_)) => {
@@ -221,7 +223,6 @@ impl FigureReconciler {
         for difference in differences {
             let difference = of_event(event_id, *difference);
             if difference.is_repairable() {
-                self.total_is_due = true;
                 report.found.push(Found {
                     difference,
                     repaired: true,

@@ -3,6 +3,7 @@
 use domain::model::{BookSeats, EventId};
 use domain::ports::StoreError;
 use domain::rules::{Decisions, SaleAnswer, SaleCommand, decide};
+use futures::FutureExt;
 use group_commit::Group;
 
 use crate::Database;
@@ -106,16 +107,23 @@ async fn once(
         return Err(error::before_commit(error::unanswered()).into());
     };
     match sold {
-        Ok((outcome, Some((writes, traces)))) => match writes.commit(transaction).await {
-            Ok(()) => Ok(outcome),
-            Err(cause @ StoreError::OutcomeUnknown(_)) => Err(Failure::Unknown {
-                outcome,
-                traces,
-                cause,
-            }),
-            Err(error) => Err(Failure::NothingDone(error)),
-        },
-        Ok((outcome, None)) => {
+        Ok((outcome, Ending::Write(written))) => {
+            let (writes, traces) = *written;
+            match writes.commit(transaction).await {
+                Ok(()) => Ok(outcome),
+                Err(cause @ StoreError::OutcomeUnknown(_)) => Err(Failure::Unknown {
+                    outcome,
+                    traces,
+                    cause,
+                }),
+                Err(error) => Err(Failure::NothingDone(error)),
+            }
+        }
+        Ok((outcome, Ending::Confirm)) => {
+            let committed = transaction.commit_with(|_| async { Ok(()) }.boxed()).await;
+            committed.map(|()| outcome).map_err(nothing_changed)
+        }
+        Ok((outcome, Ending::RollBack)) => {
             // No flush for keys that nothing was sold under.
             transaction.roll_back().await;
             Ok(outcome)
@@ -127,13 +135,25 @@ async fn once(
     }
 }
 
+/// How a transaction ends that came so far.
+enum Ending {
+    /// Nothing is to be kept.
+    RollBack,
+    /// Nothing is changed, but somebody is told of what was done before. That may be seen
+    /// and yet wait for the synchronous standbys; a COMMIT behind it waits for them too. (Not
+    /// where no row is locked, as of a deleted event.)
+    Confirm,
+    /// This is to be written.
+    Write(Box<(Writes, Traces)>),
+}
+
 /// The work of a transaction, keys first, then the events by id, as everywhere;
 /// what is left to be written, if anything, and where it will be seen.
 async fn sell(
     transaction: &mut Transaction,
     work: &Work,
     locking: Locking,
-) -> Result<(Outcome, Option<(Writes, Traces)>), StoreError> {
+) -> Result<(Outcome, Ending), StoreError> {
     let keys = keys::bind(transaction, &work.commands).await?;
     let reserved = keys.as_ref().map(|keys| &keys.reserved);
     let has_id = |command: &&BookSeats| reserved.is_some_and(|keys| keys.has(command));
@@ -166,10 +186,14 @@ async fn sell(
             .expect("one was drawn for each booking without a reserved one")
     });
     let outcome = Outcome { answers, put_off };
-    if sales.is_empty() && cancelled.is_empty() {
-        return Ok((outcome, None));
+    let is_changed = !sales.is_empty() || !cancelled.is_empty();
+    if !is_changed && !outcome.answers.iter().any(confirms_earlier) {
+        return Ok((outcome, Ending::RollBack));
     }
     keys::finish(transaction.connection(), &reserved, &sales).await?;
+    if !is_changed {
+        return Ok((outcome, Ending::Confirm));
+    }
     let request_ids: Vec<_> = sales.iter().map(|_| RequestId::draw()).collect();
     let decided = Decided {
         sales: &sales,
@@ -178,5 +202,23 @@ async fn sell(
         changes: &changes,
     };
     let writes = Writes::new(&decided, &figures, transaction_id)?;
-    Ok((outcome, Some((writes, Traces::of(&decided)))))
+    let writes = Box::new((writes, Traces::of(&decided)));
+    Ok((outcome, Ending::Write(writes)))
+}
+
+/// Whether somebody is told of what an earlier transaction did.
+fn confirms_earlier(answer: &SaleAnswer) -> bool {
+    match answer {
+        SaleAnswer::Book(Ok(booked)) => booked.replayed,
+        SaleAnswer::Cancel(Some(cancelled)) => cancelled.seats_returned.is_none(),
+        SaleAnswer::Book(Err(_)) | SaleAnswer::Cancel(None) => false,
+    }
+}
+
+/// The COMMIT was of a transaction that changes nothing.
+fn nothing_changed(error: StoreError) -> Failure {
+    Failure::NothingDone(match error {
+        StoreError::OutcomeUnknown(cause) => StoreError::Unavailable(cause),
+        other => other,
+    })
 }

@@ -60,7 +60,8 @@ impl Unsettled {
 #[derive(Clone)]
 pub(super) struct Settling {
     under_way: Arc<watch::Sender<usize>>,
-    /// As many as there are batches at the same time, so that connections have an end.
+    /// As many as there are batches that wait for locks, as these do: so there is an end
+    /// of connections, and of transactions that others cannot have.
     turns: Arc<Semaphore>,
 }
 
@@ -71,7 +72,7 @@ impl Settling {
     pub(super) fn new(database: &Database) -> Self {
         Self {
             under_way: Arc::new(watch::Sender::new(0)),
-            turns: Arc::new(Semaphore::new(database.batches.batches_max.get())),
+            turns: Arc::new(Semaphore::new(database.batches.batches_alone_max.get())),
         }
     }
 
@@ -89,42 +90,39 @@ impl Settling {
 }
 
 impl Turn {
-    /// Tells all commands what became of them, within the last of their deadlines.
+    /// Tells all commands what became of them. What nobody knows by the last of their
+    /// deadlines stays unknown, and what is known not to be done by then is not begun.
     pub(super) async fn settle(self, database: &Database, unsettled: Vec<Unsettled>) {
         let rounds = unsettled.into_iter().map(|unsettled| (unsettled, 1));
         let mut rounds: VecDeque<(Unsettled, u32)> = rounds.collect();
         while let Some((unsettled, round)) = rounds.pop_front() {
             let deadline = unsettled.deadline();
-            let found = self.find_out(database, &unsettled.traces, deadline).await;
+            // Held until the commands were run once more: those wait for locks too.
+            let turn = tokio::time::timeout_at(deadline, self.0.turns.acquire()).await;
+            let found = match turn {
+                Ok(_) => find_out(database, &unsettled.traces, deadline).await,
+                Err(_) => None,
+            };
             tracing::info!(?found, cause = %unsettled.cause, "an unknown outcome was looked into");
-            let ended = conclude(database, unsettled, found, round).await;
-            ended.answers.into_iter().for_each(tell);
-            let again = ended.unsettled.into_iter();
-            rounds.extend(again.map(|unsettled| (unsettled, round + 1)));
+            let again = conclude(database, unsettled, found, round, deadline).await;
+            rounds.extend(again.into_iter().map(|unsettled| (unsettled, round + 1)));
         }
     }
+}
 
-    /// What became of a transaction, `None` if that is not to be found out in time.
-    async fn find_out(
-        &self,
-        database: &Database,
-        traces: &Traces,
-        deadline: Instant,
-    ) -> Option<Found> {
-        let turn = tokio::time::timeout_at(deadline, self.0.turns.acquire()).await;
-        let _turn = turn.ok()?.ok()?;
-        loop {
-            // A look that is cut off ends its connection, and the transaction with it.
-            match tokio::time::timeout_at(deadline, traces.look(database)).await {
-                Ok(Ok(found)) => return Some(found),
-                Ok(Err(error)) => tracing::debug!(%error, "an unknown outcome stays unknown"),
-                Err(_) => return None,
-            }
-            if Instant::now() + PAUSE >= deadline {
-                return None;
-            }
-            tokio::time::sleep(PAUSE).await;
+/// What became of a transaction, `None` if that is not to be found out in time.
+async fn find_out(database: &Database, traces: &Traces, deadline: Instant) -> Option<Found> {
+    loop {
+        // A look that is cut off ends its connection, and the transaction with it.
+        match tokio::time::timeout_at(deadline, traces.look(database)).await {
+            Ok(Ok(found)) => return Some(found),
+            Ok(Err(error)) => tracing::debug!(%error, "an unknown outcome stays unknown"),
+            Err(_) => return None,
         }
+        if Instant::now() + PAUSE >= deadline {
+            return None;
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -134,27 +132,25 @@ impl Drop for Turn {
     }
 }
 
-/// What the commands are told, after some of them were run once more perhaps.
+/// Tells the commands, after some of them were run once more perhaps. Returns those of
+/// which nobody knows once more.
 async fn conclude(
     database: &Database,
     unsettled: Unsettled,
     found: Option<Found>,
     round: u32,
-) -> Ended {
+    deadline: Instant,
+) -> Vec<Unsettled> {
     let Unsettled {
         groups,
         answers,
         cause,
         traces,
     } = unsettled;
-    match found {
+    let ended = match found {
         Some(Found::Done) => Ended::answered(groups, answers),
         Some(Found::NotDone) if round < TRIES_MAX => {
-            let mut ended = Ended::default();
-            for group in groups {
-                ended.add(run_alone(database, group).await);
-            }
-            ended
+            return run_again(database, groups, cause, deadline).await;
         }
         Some(Found::NotDone) => Ended::all_told(groups, nothing_done(cause)),
         Some(Found::InPart) => {
@@ -162,7 +158,31 @@ async fn conclude(
             Ended::all_told(groups, cause)
         }
         None => Ended::all_told(groups, cause),
+    };
+    ended.answers.into_iter().for_each(tell);
+    Vec::new()
+}
+
+/// One event after the other, each told as soon as it is known.
+async fn run_again(
+    database: &Database,
+    groups: Vec<SaleGroup>,
+    cause: StoreError,
+    deadline: Instant,
+) -> Vec<Unsettled> {
+    let (mut again, mut too_late) = (Vec::new(), Vec::new());
+    for group in groups {
+        if Instant::now() >= deadline {
+            too_late.push(group);
+            continue;
+        }
+        let ended = run_alone(database, group).await;
+        ended.answers.into_iter().for_each(tell);
+        again.extend(ended.unsettled);
     }
+    let ended = Ended::all_told(too_late, nothing_done(cause));
+    ended.answers.into_iter().for_each(tell);
+    again
 }
 
 /// The connection broke each time, and nothing has happened.

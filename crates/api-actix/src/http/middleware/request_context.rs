@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONTENT_TYPE, HeaderMap,
     HeaderName, HeaderValue, TryIntoHeaderPair, VARY,
 };
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use tracing::Instrument;
@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::security_headers::SecurityHeaders;
 use crate::failure::with_causes;
+use crate::http::connections::Connections;
 use crate::http::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::http::problem::{MEDIA_TYPE, Problem, Written};
 use crate::http::status::{timed_out, uri_too_long};
@@ -43,13 +44,15 @@ pub(crate) const URI_BYTES_MAX: usize = 8 * 1024;
 pub(crate) struct Outermost {
     headers: SecurityHeaders,
     request_timeout: Duration,
+    connections: Connections,
 }
 
 impl Outermost {
-    pub(crate) fn new(settings: &HttpSettings) -> Self {
+    pub(crate) fn new(settings: &HttpSettings, connections: Connections) -> Self {
         Self {
             headers: SecurityHeaders::new(settings),
             request_timeout: settings.request_timeout,
+            connections,
         }
     }
 }
@@ -143,6 +146,10 @@ pub(crate) async fn wrap<B: MessageBody + 'static>(
         request_id,
         response.headers_mut(),
     );
+    if outermost.connections.are_scarce() {
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     tracing::debug!(status = response.status().as_u16(), "answered");
     Ok(response)
 }
