@@ -270,6 +270,16 @@ fn a_refusal_needs_seats_that_are_sold_or_under_way() {
     let sold = |tale: Tale| tale.row(1, 7).key(7, 1);
     refused(sold(copies(copies(Tale::of(2))))).holds();
     refused(sold(copies(Tale::of(2)))).breaks(Promise::RefusalsExplained);
+    // The same wish was sent twice, and the second one held a seat as well.
+    let twice = |second| {
+        Tale::of(2)
+            .book_keyed(1, 2, 7, booked(1))
+            .book_keyed(1, 2, 7, second)
+            .row(1, 7)
+            .key(7, 1)
+    };
+    refused(twice(Outcome::Unknown)).holds();
+    refused(twice(replayed(1))).breaks(Promise::RefusalsExplained);
     // It came back before.
     let returned = Tale::of(1)
         .book(1, 2, 7, booked(1))
