@@ -176,7 +176,7 @@ async fn round(
             to,
         });
     }
-    note_resizes(&mut history);
+    note_changes(&mut history);
     let books = stage.books(&events).await;
     let verdict = check(&history, &books);
     show(&history, &verdict);
@@ -185,11 +185,16 @@ async fn round(
 }
 
 /// Between a smaller capacity and its effect on the gate a reconciliation may
-/// make the gate too low, until the next one.
-fn note_resizes(history: &mut History) {
-    let resizes = history.calls.iter();
-    let resizes = resizes.filter(|call| matches!(call.ask, Ask::Resize { .. }));
-    let troubles = resizes.map(|call| GateTrouble {
+/// make the gate too low, until the next one. So may a cancellation of which
+/// the process was not told that it was made: its seats are not given back to the
+/// gate, not even when it is answered the second time.
+fn note_changes(history: &mut History) {
+    let changes = history.calls.iter().filter(|call| match call.ask {
+        Ask::Resize { .. } => true,
+        Ask::Cancel { .. } => call.is_unknown(),
+        _ => false,
+    });
+    let troubles = changes.map(|call| GateTrouble {
         event: Some(call.ask.event()),
         from: call.start,
         to: call.end.saturating_add(nanoseconds(MENDED)),

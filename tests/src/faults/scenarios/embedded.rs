@@ -18,10 +18,10 @@ use crate::server::TestServer;
 use crate::sql::Sql;
 
 /// All that the disk takes.
-const BYTES: usize = 4 * 1024 * 1024;
+const BYTES: usize = 32 * 1024 * 1024;
 
 /// Users of one round.
-const USERS: i64 = 4_000;
+const USERS: i64 = 1_000;
 
 /// A disk of its own, in memory, as small as one likes. Only root may make one.
 struct SmallDisk {

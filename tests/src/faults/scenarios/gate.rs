@@ -9,10 +9,11 @@ use crate::faults::report::{Plan, Report};
 use crate::faults::stage::{LEASE, Stage};
 use crate::program::Program;
 
-/// A day has 86,400 periods of reconciliation; here they come so fast.
+/// A day has 86,400 periods of reconciliation, of a second each; here they come
+/// so fast.
 const PERIOD: &str = "5ms";
 
-/// A day of bookings in little time: three processes compare gate and bookings
+/// As much of a day of bookings as there is time for: three processes compare gate and bookings
 /// two hundred times a second, and so does the command, while everybody buys.
 /// In every other round somebody else sets the gate to what they like.
 pub(super) async fn day(plan: Plan) -> Report {
