@@ -55,6 +55,11 @@ fn told(ask: &Ask, answer: &Answer) -> Option<Outcome> {
             404,
             "event_not_found",
         ) => Outcome::NotFound,
+        // A clock that was put back leaves a client with an empty bucket for a while.
+        (_, 429, "rate_limited") => {
+            answer.header("retry-after")?;
+            Outcome::NothingDone
+        }
         (_, 503, "overloaded" | "unavailable" | "timed_out") => {
             // Who is told to come again is told when.
             answer.header("retry-after")?;

@@ -159,7 +159,10 @@ async fn a_line_that_is_cut_at_commit_costs_nobody_a_booking() {
     let (shop, line) = shop_on_a_line(|_| {}).await;
     for round in 0..3 {
         let holder = shop.hold_totals().await;
-        let booked = [shop.book(command(1, 1)), shop.book(command(2, 2))];
+        // One after the other: together they might share a transaction.
+        let first = shop.book(command(1, 1));
+        shop.until_waiting(1).await;
+        let booked = [first, shop.book(command(2, 2))];
         shop.until_waiting(2).await;
         line.cut();
         // The server may notice before it commits, or not.
