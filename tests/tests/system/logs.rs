@@ -76,17 +76,24 @@ async fn with_debug_the_lines_of_gate_and_store_name_the_request() {
 
 #[tokio::test]
 async fn the_format_of_the_log_can_be_chosen() {
-    let builder = Service::builder().await;
-    let service = builder
-        .setting("log.format", "text")
-        .setting("log.filter", "api_actix=debug")
-        .start()
+    // Not on a terminal, where it would be text unless somebody wants JSON.
+    for (format, answered) in [
+        ("text", ": answered "),
+        ("json", "\"message\":\"answered\""),
+        ("auto", "\"message\":\"answered\""),
+    ] {
+        let builder = Service::builder().await;
+        let service = builder
+            .setting("log.format", format)
+            .setting("log.filter", "api_actix=debug")
+            .start()
+            .await;
+        service.client.get("/health").await.expect(200);
+        eventually("the answer is logged", async || {
+            let log = service.server.log();
+            log.lines()
+                .any(|line| line.contains("DEBUG") && line.contains(answered))
+        })
         .await;
-    service.client.get("/health").await.expect(200);
-    eventually("the answer is logged", async || {
-        let log = service.server.log();
-        log.lines()
-            .any(|line| line.contains("DEBUG") && line.contains(": answered "))
-    })
-    .await;
+    }
 }

@@ -4,6 +4,8 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use futures::future::join;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use utsavam_tests::{Client, Finished, Program, Service, TestDatabase, TestServer, eventually};
 
 /// What starting and stopping may take besides waiting for the database.
@@ -407,6 +409,48 @@ async fn what_is_under_way_is_finished_before_the_end() {
     assert_eq!(status.code(), Some(0), "{}", service.server.log());
     booking.await.expect("no panic").expect(201);
     assert!(told.elapsed() < OVERHEAD, "{:?}", told.elapsed());
+    service.database.assert_seats_add_up(event_id).await;
+}
+
+#[tokio::test]
+async fn a_booking_whose_client_went_away_is_made_before_the_end() {
+    let builder = Service::builder().await.setting("metrics.port", "0");
+    let mut service = builder.start().await;
+    let user_id = service.client.register("alice@example.com").await;
+    let event_id = service.client.publish(5).await;
+    let holder = service.database.hold_event(event_id).await;
+    let body = format!(r#"{{"user_id":{user_id},"event_id":{event_id},"seats":1}}"#);
+    let request = format!(
+        "POST /bookings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(service.server.address())
+        .await
+        .expect("it listens");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    eventually("the booking waits", async || {
+        service.database.sessions_waiting().await == 1
+    })
+    .await;
+    // With a reset: a client that only has nothing more to say still waits for an answer.
+    stream.set_zero_linger().expect("a socket");
+    drop(stream);
+    eventually("no request is left", async || {
+        let shown = service.server.metrics().await;
+        shown.sum("utsavam_http_requests_in_progress", &[]) == 0.0
+    })
+    .await;
+    let (status, ()) = join(service.server.terminate(), async {
+        // The stimulus, not a synchronisation: any delay will do.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        holder.run("COMMIT").await;
+    })
+    .await;
+    assert_eq!(status.code(), Some(0), "{}", service.server.log());
+    let sql = service.database.sql().await;
+    let made = sql.number("SELECT count(*) FROM bookings").await;
+    assert_eq!(made, 1, "{}", service.server.log());
     service.database.assert_seats_add_up(event_id).await;
 }
 

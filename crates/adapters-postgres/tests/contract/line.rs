@@ -13,12 +13,24 @@ enum Order {
     /// The store sees it go, and the server's answers are lost: to the server it
     /// looks as if the store had nothing more to say.
     Lose,
+    /// Neither end sees it go, and nothing passes any more.
+    Hush,
+}
+
+/// What becomes of a new connection.
+#[derive(Debug, Clone, Copy)]
+enum Newcomer {
+    Carried,
+    /// It ends at once.
+    Refused,
+    /// It comes about, and nobody answers.
+    Ignored,
 }
 
 /// A line that stands in front of the server of some settings.
 pub(crate) struct Line {
     orders: broadcast::Sender<Order>,
-    open: watch::Sender<bool>,
+    newcomers: watch::Sender<Newcomer>,
 }
 
 impl Line {
@@ -31,10 +43,15 @@ impl Line {
         let (user, rest) = settings.url.split_once('@').expect("a URL with a user");
         let (server, database) = rest.split_once('/').expect("a URL with a database");
         let (orders, _) = broadcast::channel(16);
-        let (open, is_open) = watch::channel(true);
-        tokio::spawn(accept(listener, server.to_owned(), orders.clone(), is_open));
+        let (newcomers, newcomer) = watch::channel(Newcomer::Carried);
+        tokio::spawn(accept(
+            listener,
+            server.to_owned(),
+            orders.clone(),
+            newcomer,
+        ));
         settings.url = format!("{user}@127.0.0.1:{port}/{database}");
-        Self { orders, open }
+        Self { orders, newcomers }
     }
 
     /// Ends all connections.
@@ -47,9 +64,22 @@ impl Line {
         let _ = self.orders.send(Order::Lose);
     }
 
+    /// Has all connections fall silent for good.
+    pub(crate) fn hush(&self) {
+        let _ = self.orders.send(Order::Hush);
+    }
+
     /// Whether new connections come about.
     pub(crate) fn open(&self, open: bool) {
-        self.open.send_replace(open);
+        self.newcomers.send_replace(match open {
+            true => Newcomer::Carried,
+            false => Newcomer::Refused,
+        });
+    }
+
+    /// Has new connections come about and lead nowhere.
+    pub(crate) fn ignore_newcomers(&self) {
+        self.newcomers.send_replace(Newcomer::Ignored);
     }
 }
 
@@ -57,12 +87,18 @@ async fn accept(
     listener: TcpListener,
     server: String,
     orders: broadcast::Sender<Order>,
-    is_open: watch::Receiver<bool>,
+    newcomer: watch::Receiver<Newcomer>,
 ) {
+    let mut ignored = Vec::new();
     while let Ok((near, _)) = listener.accept().await {
-        if *is_open.borrow() {
-            let far = TcpStream::connect(&server).await.expect("a server");
-            tokio::spawn(carry(near, far, orders.subscribe()));
+        let newcomer = *newcomer.borrow();
+        match newcomer {
+            Newcomer::Carried => {
+                let far = TcpStream::connect(&server).await.expect("a server");
+                tokio::spawn(carry(near, far, orders.subscribe()));
+            }
+            Newcomer::Refused => {}
+            Newcomer::Ignored => ignored.push(near),
         }
     }
 }
@@ -72,6 +108,9 @@ async fn carry(mut near: TcpStream, mut far: TcpStream, mut orders: broadcast::R
         _ = copy_bidirectional(&mut near, &mut far) => return,
         order = orders.recv() => order,
     };
+    if let Ok(Order::Hush) = order {
+        return std::future::pending().await;
+    }
     drop(near);
     if let Ok(Order::Lose) = order {
         let mut lost = [0; 4096];

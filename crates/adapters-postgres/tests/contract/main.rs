@@ -7,6 +7,7 @@ mod batches;
 mod line;
 mod migrations;
 mod shop;
+mod silence;
 mod standing;
 mod support;
 

@@ -141,3 +141,87 @@ pub(super) fn of_event(event_id: EventId, difference: EventDifference) -> Differ
         difference,
     }
 }
+
+#[cfg(all(test, feature = "mocks"))]
+mod tests {
+    use chrono::DateTime;
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::model::{Capacity, ConfirmedSums, Deletion, Glance, KeyGlance};
+    use crate::ports::mocks::MockReconciliation;
+
+    fn seats(count: i64) -> Capacity {
+        Capacity::try_new(count).expect("in range")
+    }
+
+    /// An event of 10 seats, none of them booked, of which some are said to be gone.
+    fn glanced() -> EventFigures {
+        EventFigures {
+            event_id: EventId::try_new(7).expect("positive"),
+            start_at: DateTime::UNIX_EPOCH,
+            deletion: Deletion::None,
+            capacity: seats(10),
+            seats_available: seats(6),
+            confirmed_bookings: Some(0),
+            bookings: 0,
+            confirmed: ConfirmedSums::default(),
+        }
+    }
+
+    /// A store in which the event is not as it was when it was glanced at.
+    fn store_that_finds(remedy: Remedy, differences: Vec<EventDifference>) -> MockReconciliation {
+        let mut store = MockReconciliation::new();
+        store.expect_glance_at_all().times(1).returning(|_, _| {
+            Ok(Glance {
+                counted: vec![glanced()],
+                uncounted: Vec::new(),
+                next: None,
+            })
+        });
+        // What the other remedy asks for is not expected: the mock panics on it.
+        match remedy {
+            Remedy::Tell => {
+                let check = store.expect_check_event().times(1);
+                check.returning(move |_| Ok(differences.clone()));
+                store.expect_check_total().times(1).returning(|| Ok(None));
+            }
+            Remedy::Repair => {
+                let repair = store.expect_repair_event().times(1);
+                repair.returning(move |_| Ok(differences.clone()));
+                store.expect_repair_total().times(1).returning(|| Ok(None));
+            }
+        }
+        store.expect_check_keys().times(1).returning(|_, _| {
+            Ok(KeyGlance {
+                keys: 0,
+                faults: Vec::new(),
+                next: None,
+            })
+        });
+        store
+    }
+
+    #[test]
+    fn what_is_told_is_what_the_closer_look_found() {
+        let other = EventDifference::ConfirmedBookings {
+            kept: None,
+            due: Some(1),
+        };
+        for remedy in [Remedy::Tell, Remedy::Repair] {
+            for differences in [vec![], vec![other]] {
+                let store = store_that_finds(remedy, differences.clone());
+                let mut told = Vec::new();
+                let counts = block_on(reconcile_figures(&store, remedy, |found| {
+                    told.push(found);
+                }));
+                assert_eq!(counts.expect("it answers").found, differences.len());
+                let expected = differences.iter().map(|difference| Found {
+                    difference: of_event(glanced().event_id, *difference),
+                    repaired: remedy == Remedy::Repair,
+                });
+                assert_eq!(told, expected.collect::<Vec<_>>(), "{remedy:?}");
+            }
+        }
+    }
+}
