@@ -1,7 +1,11 @@
 //! A whole service for one test: database, gate, server and a client.
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
 use crate::client::Client;
 use crate::database::TestDatabase;
+use crate::proxy::Proxy;
 use crate::redis::TestRedis;
 use crate::server::{ServerBuilder, TestServer};
 use crate::store::Store;
@@ -35,6 +39,13 @@ impl Service {
     /// A service with ordinary settings.
     pub async fn start() -> Self {
         Self::builder().await.start().await
+    }
+
+    /// A service that leaves the gate alone, so that what is seen there was done by the
+    /// call before.
+    pub async fn start_without_reconciliation() -> Self {
+        let builder = Self::builder().await;
+        builder.without_reconciliation().start().await
     }
 
     /// A service on the [chosen](Store::chosen) store, with a gate and settings
@@ -109,6 +120,24 @@ impl Service {
         }
     }
 
+    /// A booking on a connection of its own, whose answer nobody has waited for yet.
+    pub async fn send_booking(&self, user_id: i64, event_id: i64) -> TcpStream {
+        let body = format!(r#"{{"user_id":{user_id},"event_id":{event_id}}}"#);
+        let request = format!(
+            "POST /bookings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(self.server.address())
+            .await
+            .expect("the server listens");
+        stream
+            .write_all(request.as_bytes())
+            .await
+            .expect("the server reads");
+        stream
+    }
+
     /// A second server on the same database and Redis.
     pub async fn another_server(&self) -> TestServer {
         TestServer::builder(self.database.url())
@@ -153,6 +182,13 @@ impl ServiceBuilder {
     pub fn without_redis(mut self) -> Self {
         self.server = self.server.redis("redis://127.0.0.1:1/0");
         self
+    }
+
+    /// Leads the server to its database over a line that the test can break.
+    pub async fn database_over_a_line(self) -> (Self, Proxy) {
+        let proxy = Proxy::before(self.database.url()).await;
+        let builder = self.env("DATABASE_URL", &proxy.url());
+        (builder, proxy)
     }
 
     /// Leaves the gate alone for the length of a test, so that what is seen

@@ -375,11 +375,7 @@ impl TryFrom<EventFiguresRow> for EventFigures {
         Ok(Self {
             event_id: EventId::try_new(row.id)?,
             start_at: from_micros(row.start_at)?,
-            deletion: match (row.is_deleted, row.is_being_marked) {
-                (false, _) => Deletion::None,
-                (true, true) => Deletion::Marking,
-                (true, false) => Deletion::Finished,
-            },
+            deletion: Deletion::of(row.is_deleted, row.is_being_marked),
             capacity: Capacity::try_new(row.capacity)?,
             seats_available: Capacity::try_new(row.seats_available)?,
             confirmed_bookings: row.figure,
@@ -413,11 +409,7 @@ impl CheckedKeyRow {
 
     /// What is wrong with it, if anything is.
     pub(crate) fn fault(&self) -> Option<Result<KeyFault, StoreError>> {
-        let kind = match (self.has_no_booking, self.has_another_booking) {
-            (true, _) => KeyFaultKind::NoBooking,
-            (false, true) => KeyFaultKind::AnotherBooking,
-            (false, false) => return None,
-        };
+        let kind = KeyFaultKind::of(self.has_no_booking, self.has_another_booking)?;
         let fault = || {
             Ok(KeyFault {
                 user_id: UserId::try_new(self.user_id)?,

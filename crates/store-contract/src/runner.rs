@@ -19,7 +19,9 @@ use crate::{
 const TIME_MAX: Duration = Duration::from_secs(110);
 
 /// Keys are kept for this long unless a promise is about forgetting them.
-const KEEP_KEYS: Duration = Duration::from_secs(60 * 60);
+const SETTINGS: StoreSettings = StoreSettings {
+    keep_keys: Duration::from_secs(60 * 60),
+};
 
 /// Leases last this long unless a promise is about their end: longer than any
 /// test, and not so long that a gate is forgotten when a clock is set ahead.
@@ -148,10 +150,7 @@ where
     B: Backend,
     F: Future<Output = ()> + Send + 'static,
 {
-    let settings = StoreSettings {
-        keep_keys: KEEP_KEYS,
-    };
-    run_store_with::<B, F>(settings, promise);
+    run_store_with::<B, F>(SETTINGS, promise);
 }
 
 /// Runs a promise on a fresh store that need not keep idempotency keys at all.
@@ -178,15 +177,13 @@ where
     B: Backend,
     F: Future<Output = ()> + Send + 'static,
 {
-    runtime().block_on(async {
-        let bench = Bench {
+    let start = async {
+        Bench {
             backend: Arc::new(B::start(settings).await),
             count: Arc::default(),
-        };
-        let outcome = keep(promise(bench.clone())).await;
-        bench.stop().await;
-        outcome.unwrap_or_else(|panic| resume_unwind(panic));
-    });
+        }
+    };
+    run(start, promise, async |bench| bench.stop().await);
 }
 
 /// Runs a promise on a fresh store that keeps accounts too.
@@ -198,22 +195,17 @@ where
     B: AccountsBackend,
     F: Future<Output = ()> + Send + 'static,
 {
-    let settings = StoreSettings {
-        keep_keys: KEEP_KEYS,
-    };
-    runtime().block_on(async {
-        let backend = Arc::new(B::start(settings).await);
-        let bench = AccountsBench {
+    let start = async {
+        let backend = Arc::new(B::start(SETTINGS).await);
+        AccountsBench {
             backend: backend.clone(),
             store: Bench {
                 backend,
                 count: Arc::default(),
             },
-        };
-        let outcome = keep(promise(bench.clone())).await;
-        bench.stop().await;
-        outcome.unwrap_or_else(|panic| resume_unwind(panic));
-    });
+        }
+    };
+    run(start, promise, async |bench| bench.stop().await);
 }
 
 /// Runs a promise on a fresh store that is compared with its bookings.
@@ -225,22 +217,17 @@ where
     B: ReconciliationBackend,
     F: Future<Output = ()> + Send + 'static,
 {
-    let settings = StoreSettings {
-        keep_keys: KEEP_KEYS,
-    };
-    runtime().block_on(async {
-        let backend = Arc::new(B::start(settings).await);
-        let bench = ReconciliationBench {
+    let start = async {
+        let backend = Arc::new(B::start(SETTINGS).await);
+        ReconciliationBench {
             backend: backend.clone(),
             store: Bench {
                 backend,
                 count: Arc::default(),
             },
-        };
-        let outcome = keep(promise(bench.clone())).await;
-        bench.stop().await;
-        outcome.unwrap_or_else(|panic| resume_unwind(panic));
-    });
+        }
+    };
+    run(start, promise, async |bench| bench.stop().await);
 }
 
 /// Runs a promise on a fresh gate.
@@ -272,12 +259,8 @@ where
     B: GateBackend,
     F: Future<Output = ()> + Send + 'static,
 {
-    runtime().block_on(async {
-        let bench = GateBench(Arc::new(B::start(lease_time).await));
-        let outcome = keep(promise(bench.clone())).await;
-        bench.stop().await;
-        outcome.unwrap_or_else(|panic| resume_unwind(panic));
-    });
+    let start = async { GateBench(Arc::new(B::start(lease_time).await)) };
+    run(start, promise, async |bench| bench.stop().await);
 }
 
 /// Runs a promise on a fresh rate limiter.
@@ -289,10 +272,19 @@ where
     B: LimiterBackend,
     F: Future<Output = ()> + Send + 'static,
 {
+    let start = async { LimiterBench(Arc::new(B::start().await)) };
+    run(start, promise, async |bench| bench.stop().await);
+}
+
+/// Runs a promise on what starts, and stops that whatever comes of the promise.
+fn run<T: Clone, F>(start: impl Future<Output = T>, promise: fn(T) -> F, stop: impl AsyncFnOnce(T))
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     runtime().block_on(async {
-        let bench = LimiterBench(Arc::new(B::start().await));
+        let bench = start.await;
         let outcome = keep(promise(bench.clone())).await;
-        bench.stop().await;
+        stop(bench).await;
         outcome.unwrap_or_else(|panic| resume_unwind(panic));
     });
 }

@@ -4,19 +4,9 @@ use futures::future::join_all;
 use serde_json::json;
 use utsavam_tests::{PAST, Service, eventually};
 
-/// Reconciliation stays out of the way, so that what is seen at the gate was
-/// done by the call before.
-async fn start() -> Service {
-    Service::builder()
-        .await
-        .without_reconciliation()
-        .start()
-        .await
-}
-
 #[tokio::test]
 async fn the_tokens_of_a_new_event_are_its_seats() {
-    let service = start().await;
+    let service = Service::start_without_reconciliation().await;
     for capacity in [5, 0, 100_000] {
         let event_id = service.client.publish(capacity).await;
         service.redis().assert_tokens(event_id, capacity).await;
@@ -25,7 +15,7 @@ async fn the_tokens_of_a_new_event_are_its_seats() {
 
 #[tokio::test]
 async fn the_tokens_follow_every_sale_cancellation_resize_and_deletion_at_once() {
-    let service = start().await;
+    let service = Service::start_without_reconciliation().await;
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(5).await;
@@ -59,7 +49,7 @@ async fn the_tokens_follow_every_sale_cancellation_resize_and_deletion_at_once()
 
 #[tokio::test]
 async fn five_refusals_leave_the_tokens_as_they_were() {
-    let service = start().await;
+    let service = Service::start_without_reconciliation().await;
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(5).await;
@@ -80,7 +70,7 @@ async fn five_refusals_leave_the_tokens_as_they_were() {
 
 #[tokio::test]
 async fn refusals_by_the_store_return_their_tokens() {
-    let service = start().await;
+    let service = Service::start_without_reconciliation().await;
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(5).await;
@@ -113,7 +103,7 @@ async fn refusals_by_the_store_return_their_tokens() {
 
 #[tokio::test]
 async fn a_refused_booking_without_a_key_does_not_touch_the_store() {
-    let service = start().await;
+    let service = Service::start_without_reconciliation().await;
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(2).await;
@@ -149,7 +139,7 @@ async fn a_refused_booking_without_a_key_does_not_touch_the_store() {
 
 #[tokio::test]
 async fn hundreds_of_refusals_read_no_row() {
-    let service = start().await;
+    let service = Service::start_without_reconciliation().await;
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(1).await;
@@ -168,7 +158,7 @@ async fn hundreds_of_refusals_read_no_row() {
 
 #[tokio::test]
 async fn a_sold_out_event_keeps_no_leases() {
-    let service = start().await;
+    let service = Service::start_without_reconciliation().await;
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(5).await;

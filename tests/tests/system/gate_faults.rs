@@ -71,11 +71,7 @@ async fn a_wrong_bucket_never_sells_a_seat_twice_and_is_put_right() {
 
 #[tokio::test]
 async fn a_bucket_that_promises_too_much_refuses_by_the_store() {
-    let service = Service::builder()
-        .await
-        .without_reconciliation()
-        .start()
-        .await;
+    let service = Service::start_without_reconciliation().await;
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let event_id = client.publish(2).await;
@@ -92,11 +88,7 @@ async fn a_bucket_that_promises_too_much_refuses_by_the_store() {
 #[tokio::test]
 async fn a_missing_or_unreadable_bucket_lets_the_store_decide() {
     for wrong in [&["DEL"][..], &["SET", "abc"], &["RPUSH", "x"]] {
-        let service = Service::builder()
-            .await
-            .without_reconciliation()
-            .start()
-            .await;
+        let service = Service::start_without_reconciliation().await;
         let client = &service.client;
         let user_id = client.register("alice@example.com").await;
         let event_id = client.publish(2).await;
@@ -115,11 +107,7 @@ async fn a_missing_or_unreadable_bucket_lets_the_store_decide() {
 
 #[tokio::test]
 async fn the_reconcile_command_puts_every_bucket_right() {
-    let service = Service::builder()
-        .await
-        .without_reconciliation()
-        .start()
-        .await;
+    let service = Service::start_without_reconciliation().await;
     let client = &service.client;
     let user_id = client.register("alice@example.com").await;
     let mut events = Vec::new();

@@ -2,7 +2,7 @@
 //! the id of a request one finds what became of it.
 
 use serde_json::Value;
-use utsavam_tests::{Proxy, Service, TestServer, eventually};
+use utsavam_tests::{Service, TestServer, eventually};
 
 /// All complete lines, each of which must be an object.
 fn objects(server: &TestServer) -> Vec<Value> {
@@ -22,9 +22,8 @@ fn objects(server: &TestServer) -> Vec<Value> {
 #[tokio::test]
 async fn a_failure_is_logged_as_json_under_the_id_that_its_caller_chose() {
     let builder = Service::builder().await;
-    let proxy = Proxy::before(builder.database().url()).await;
+    let (builder, proxy) = builder.database_over_a_line().await;
     let service = builder
-        .env("DATABASE_URL", &proxy.url())
         .setting("database.acquire_timeout", "1s")
         .start()
         .await;

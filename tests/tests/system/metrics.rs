@@ -83,9 +83,8 @@ async fn a_redis_that_is_gone_around_is_seen_to_be() {
 #[tokio::test]
 async fn a_lost_database_is_seen_in_what_becomes_of_bookings() {
     let builder = Service::builder().await.setting("metrics.port", "0");
-    let proxy = Proxy::before(builder.database().url()).await;
+    let (builder, proxy) = builder.database_over_a_line().await;
     let service = builder
-        .env("DATABASE_URL", &proxy.url())
         .setting("database.acquire_timeout", "1s")
         .start()
         .await;

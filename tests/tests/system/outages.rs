@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use serde_json::json;
-use utsavam_tests::{Answer, Call, Proxy, Service, Sql, eventually};
+use utsavam_tests::{Answer, Call, Service, Sql, eventually};
 
 /// Far below every limit that a server which does not answer might run into, far above
 /// what an answer takes that waits for nothing.
@@ -18,9 +18,8 @@ const BACK: Duration = Duration::from_secs(5);
 #[tokio::test]
 async fn a_lost_database_is_unavailable_and_found_again() {
     let builder = Service::builder().await;
-    let proxy = Proxy::before(builder.database().url()).await;
+    let (builder, proxy) = builder.database_over_a_line().await;
     let service = builder
-        .env("DATABASE_URL", &proxy.url())
         .setting("database.acquire_timeout", "1s")
         .start()
         .await;
@@ -160,9 +159,8 @@ async fn assert_unavailable_at_once(call: Call) {
 #[tokio::test]
 async fn a_database_that_falls_silent_is_unavailable_at_once_and_soon_found_again() {
     let builder = Service::builder().await;
-    let proxy = Proxy::before(builder.database().url()).await;
+    let (builder, proxy) = builder.database_over_a_line().await;
     let service = builder
-        .env("DATABASE_URL", &proxy.url())
         .setting("database.answer_timeout", "1s")
         .setting("database.connect_timeout", "1m")
         .setting("database.acquire_timeout", "30s")

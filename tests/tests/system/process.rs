@@ -4,8 +4,6 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use futures::future::join;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use utsavam_tests::{Client, Finished, Program, Service, TestDatabase, TestServer, eventually};
 
 /// What starting and stopping may take besides waiting for the database.
@@ -419,16 +417,7 @@ async fn a_booking_whose_client_went_away_is_made_before_the_end() {
     let user_id = service.client.register("alice@example.com").await;
     let event_id = service.client.publish(5).await;
     let holder = service.database.hold_event(event_id).await;
-    let body = format!(r#"{{"user_id":{user_id},"event_id":{event_id},"seats":1}}"#);
-    let request = format!(
-        "POST /bookings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(service.server.address())
-        .await
-        .expect("it listens");
-    stream.write_all(request.as_bytes()).await.expect("sent");
+    let stream = service.send_booking(user_id, event_id).await;
     eventually("the booking waits", async || {
         service.database.sessions_waiting().await == 1
     })

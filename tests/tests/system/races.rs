@@ -2,8 +2,6 @@
 
 use futures::future::join_all;
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use utsavam_tests::concurrency::{self, Plan, Tally};
 use utsavam_tests::{Client, PASSWORD, Service, TestDatabase, TestServer, eventually};
 
@@ -95,25 +93,6 @@ async fn a_server_with_and_one_without_redis_sell_five_seats_between_them() {
     sell(&service, &[service.client.clone(), other.client()], 200).await;
 }
 
-/// A booking on a connection of its own that is dropped without waiting for
-/// the answer.
-async fn book_and_hang_up(service: &Service, user_id: i64, event_id: i64) -> TcpStream {
-    let body = json!({ "user_id": user_id, "event_id": event_id }).to_string();
-    let request = format!(
-        "POST /bookings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(service.server.address())
-        .await
-        .expect("the server listens");
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .expect("the server reads");
-    stream
-}
-
 #[tokio::test]
 async fn buyers_who_hang_up_in_mid_request_leave_nothing_half_done() {
     let service = Service::start().await;
@@ -124,7 +103,7 @@ async fn buyers_who_hang_up_in_mid_request_leave_nothing_half_done() {
     let holder = service.database.hold_event(event_id).await;
     let mut connections = Vec::new();
     for _ in 0..20 {
-        connections.push(book_and_hang_up(&service, user_id, event_id).await);
+        connections.push(service.send_booking(user_id, event_id).await);
     }
     eventually("a booking waits for the row", async || {
         service.database.sessions_waiting().await > 0

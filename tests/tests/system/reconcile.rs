@@ -39,17 +39,9 @@ fn json_lines(finished: &Finished) -> Vec<Value> {
         .collect()
 }
 
-async fn start_quietly() -> Service {
-    Service::builder()
-        .await
-        .without_reconciliation()
-        .start()
-        .await
-}
-
 #[tokio::test]
 async fn a_check_tells_what_differs_and_the_command_repairs_it() {
-    let service = start_quietly().await;
+    let service = Service::start_without_reconciliation().await;
     let (_, event_id) = booked_event(&service.client).await;
     let sql = service.database.sql().await;
     reconcile(&service, &["--check"]).await.expect_code(0);
@@ -105,7 +97,7 @@ async fn a_check_tells_what_differs_and_the_command_repairs_it() {
 
 #[tokio::test]
 async fn a_gate_that_is_wrong_is_told_and_left_as_it_is_by_a_check() {
-    let service = start_quietly().await;
+    let service = Service::start_without_reconciliation().await;
     let (_, event_id) = booked_event(&service.client).await;
     let _: String = service
         .redis()
@@ -121,7 +113,7 @@ async fn a_gate_that_is_wrong_is_told_and_left_as_it_is_by_a_check() {
 
 #[tokio::test]
 async fn what_only_people_can_decide_is_told_and_sells_nothing_more() {
-    let service = start_quietly().await;
+    let service = Service::start_without_reconciliation().await;
     let (user_id, event_id) = booked_event(&service.client).await;
     let sql = service.database.sql().await;
     sql.run(&format!(

@@ -140,10 +140,11 @@ impl Reconciliation for SqliteReconciliation {
                 counted_all(connection, kept, bounds)
             })
             .await?;
-        glance(found, bounds, |event| Timeline {
+        let events = rows::all(found)?;
+        Ok(Glance::of(events, bounds, |event| Timeline {
             at: event.start_at,
             id: event.event_id.get(),
-        })
+        }))
     }
 
     async fn glance_at_all(
@@ -160,7 +161,9 @@ impl Reconciliation for SqliteReconciliation {
                 counted_all(connection, kept, bounds)
             })
             .await?;
-        glance(found, bounds, |event| event.event_id)
+        Ok(Glance::of(rows::all(found)?, bounds, |event| {
+            event.event_id
+        }))
     }
 
     async fn figures(&self, event_id: EventId) -> Result<Option<EventFigures>, StoreError> {
@@ -304,22 +307,4 @@ fn repair(
 fn compare_total(connection: &mut SqliteConnection) -> QueryResult<Option<TotalDifference>> {
     let (kept, due): (i64, i64) = exactly_one(connection, TotalAndFigures {})?;
     Ok((kept != due).then_some(TotalDifference { kept, due }))
-}
-
-fn glance<Place>(
-    found: Vec<EventFiguresRow>,
-    bounds: GlanceBounds,
-    place: impl Fn(&EventFigures) -> Place,
-) -> Result<Glance<Place>, StoreError> {
-    let events: Vec<EventFigures> = rows::all(found)?;
-    let last = events.last().filter(|_| events.len() == bounds.events_max);
-    let next = last.map(place);
-    let (counted, uncounted): (Vec<_>, Vec<_>) = events
-        .into_iter()
-        .partition(|event| event.bookings <= count(bounds.bookings_max));
-    Ok(Glance {
-        counted,
-        uncounted: uncounted.iter().map(|event| event.event_id).collect(),
-        next,
-    })
 }

@@ -199,10 +199,11 @@ impl Reconciliation for PgReconciliation {
             .0
             .read(move |connection| async move { query.load(connection).await }.boxed())
             .await?;
-        glance(found, bounds, |event| Timeline {
+        let events = rows::all(found)?;
+        Ok(Glance::of(events, bounds, |event| Timeline {
             at: event.start_at,
             id: event.event_id.get(),
-        })
+        }))
     }
 
     async fn glance_at_all(
@@ -219,7 +220,9 @@ impl Reconciliation for PgReconciliation {
             .0
             .read(move |connection| async move { query.load(connection).await }.boxed())
             .await?;
-        glance(found, bounds, |event| event.event_id)
+        Ok(Glance::of(rows::all(found)?, bounds, |event| {
+            event.event_id
+        }))
     }
 
     async fn figures(&self, event_id: EventId) -> Result<Option<EventFigures>, StoreError> {
@@ -367,22 +370,4 @@ async fn repair_total(connection: &mut AsyncPgConnection) -> QueryResult<Option<
         AddToSlot { bookings }.execute(connection).await?;
     }
     Ok(difference)
-}
-
-fn glance<Place>(
-    found: Vec<EventFiguresRow>,
-    bounds: GlanceBounds,
-    place: impl Fn(&EventFigures) -> Place,
-) -> Result<Glance<Place>, StoreError> {
-    let events: Vec<EventFigures> = rows::all(found)?;
-    let last = events.last().filter(|_| events.len() == bounds.events_max);
-    let next = last.map(place);
-    let (counted, uncounted): (Vec<_>, Vec<_>) = events
-        .into_iter()
-        .partition(|event| event.bookings <= bounds.bookings_max as i64);
-    Ok(Glance {
-        counted,
-        uncounted: uncounted.iter().map(|event| event.event_id).collect(),
-        next,
-    })
 }

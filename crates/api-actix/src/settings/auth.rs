@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DAY, DEFAULT_ADMIN_KEY, at_least_one};
+use super::defaults::at_least_one;
+use super::{DAY, DEFAULT_ADMIN_KEY};
 
 /// Whether strangers may act for users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]

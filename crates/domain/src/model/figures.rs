@@ -27,6 +27,18 @@ pub enum Deletion {
     Finished,
 }
 
+impl Deletion {
+    /// Of an event that is deleted or not, and whose bookings wait to be marked or
+    /// do not.
+    pub fn of(is_deleted: bool, is_being_marked: bool) -> Self {
+        match (is_deleted, is_being_marked) {
+            (false, _) => Self::None,
+            (true, true) => Self::Marking,
+            (true, false) => Self::Finished,
+        }
+    }
+}
+
 /// What is kept of an event and what its bookings say, at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventFigures {
@@ -118,6 +130,18 @@ pub enum KeyFaultKind {
     /// It is of another user, for another event, or of other seats than were
     /// asked for under the key.
     AnotherBooking,
+}
+
+impl KeyFaultKind {
+    /// Of a key whose booking is missing, or is another one; `None` if nothing is
+    /// wrong with it.
+    pub fn of(has_no_booking: bool, has_another_booking: bool) -> Option<Self> {
+        match (has_no_booking, has_another_booking) {
+            (true, _) => Some(Self::NoBooking),
+            (false, true) => Some(Self::AnotherBooking),
+            (false, false) => None,
+        }
+    }
 }
 
 /// Something that does not follow from the bookings.
@@ -234,6 +258,28 @@ pub struct Glance<Place> {
     pub uncounted: Vec<EventId>,
     /// Behind which event the next piece begins; `None` behind the last one.
     pub next: Option<Place>,
+}
+
+impl<Place> Glance<Place> {
+    /// A look within these bounds that found these events, of each of which one
+    /// booking more than the bound may have been counted.
+    pub fn of(
+        events: Vec<EventFigures>,
+        bounds: GlanceBounds,
+        place: impl FnOnce(&EventFigures) -> Place,
+    ) -> Self {
+        let last = events.last().filter(|_| events.len() == bounds.events_max);
+        let next = last.map(place);
+        let in_passing = i64::try_from(bounds.bookings_max).unwrap_or(i64::MAX);
+        let (counted, uncounted): (Vec<_>, Vec<_>) = events
+            .into_iter()
+            .partition(|event| event.bookings <= in_passing);
+        Self {
+            counted,
+            uncounted: uncounted.iter().map(|event| event.event_id).collect(),
+            next,
+        }
+    }
 }
 
 /// A place in the list of idempotency keys, ordered by user and then by key.

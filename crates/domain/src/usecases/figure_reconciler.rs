@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::reconcile_figures::{BOUNDS, Found, KEYS_MAX, Remedy, of_event, settle};
+use super::reconcile_figures::{BOUNDS, Found, KEYS_MAX, of_event};
 use crate::model::{Difference, EventDifference, EventFigures, EventId, KeyPlace, Timeline};
 use crate::ports::{Reconciliation, StoreError};
 use crate::rules;
@@ -181,15 +181,22 @@ impl FigureReconciler {
         report.events += events.len();
         self.ahead += events.iter().map(|event| event.bookings).sum::<i64>();
         for figures in events {
-            if self.is_known(figures) {
+            let event_id = figures.event_id;
+            let differences = rules::compare(figures);
+            if differences.is_empty() {
+                self.note(event_id, &differences, report);
+                continue;
+            }
+            if self.are_known(event_id, &differences) {
                 continue;
             }
             // Before: a repair may be made and its answer lost.
-            self.total_is_due |= !rules::compare(figures).is_empty();
-            match settle(store, Remedy::Repair, figures).await {
-                Ok(differences) => self.note(figures.event_id, &differences, report),
+            self.total_is_due = true;
+            // A look that is closer says what it is.
+            match store.repair_event(event_id).await {
+                Ok(differences) => self.note(event_id, &differences, report),
                 Err(error @ StoreError::Busy(_)) => {
-                    report.passed_by.push((figures.event_id, error));
+                    report.passed_by.push((event_id, error));
                 }
                 Err(error) => return Err(error),
             }
@@ -197,14 +204,13 @@ impl FigureReconciler {
         Ok(())
     }
 
-    /// Whether everything that is different of the event was told before.
-    fn is_known(&self, figures: &EventFigures) -> bool {
-        let differences = rules::compare(figures);
-        let is_told = |difference: &EventDifference| {
-            let difference = of_event(figures.event_id, *difference);
+    /// Whether all that is different of the event was told before.
+    fn are_known(&self, event_id: EventId, differences: &[EventDifference]) -> bool {
+        let told = |difference: &EventDifference| {
+            let difference = of_event(event_id, *difference);
             self.standing.contains(&difference)
         };
-        !differences.is_empty() && differences.iter().all(is_told)
+        differences.iter().all(told)
     }
 
     fn note(

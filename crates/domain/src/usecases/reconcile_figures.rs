@@ -1,9 +1,7 @@
 //! Comparing everything that is kept with the bookings, once and from end to end.
 //! What goes on beside the requests is in `figure_reconciler`.
 
-use crate::model::{
-    Difference, EventDifference, EventFigures, EventId, GlanceBounds, TotalDifference,
-};
+use crate::model::{Difference, EventDifference, EventId, GlanceBounds, TotalDifference};
 use crate::ports::{Reconciliation, StoreError};
 use crate::rules;
 
@@ -81,8 +79,11 @@ pub async fn reconcile_figures(
         for event_id in glance.uncounted {
             figures.extend(store.figures(event_id).await?);
         }
-        for figures in &figures {
-            for difference in settle(store, remedy, figures).await? {
+        for figures in figures {
+            if rules::compare(&figures).is_empty() {
+                continue;
+            }
+            for difference in settle(store, remedy, figures.event_id).await? {
                 note(&mut counts, of_event(figures.event_id, difference));
             }
         }
@@ -109,19 +110,16 @@ pub async fn reconcile_figures(
     }
 }
 
-/// What is different of an event, going by a look at it. A second one, closer,
-/// says what it is.
-pub(super) async fn settle(
+/// What is different of an event of which a glance says that something is: a look that
+/// is closer says what.
+async fn settle(
     store: &(impl Reconciliation + ?Sized),
     remedy: Remedy,
-    figures: &EventFigures,
+    event_id: EventId,
 ) -> Result<Vec<EventDifference>, StoreError> {
-    if rules::compare(figures).is_empty() {
-        return Ok(Vec::new());
-    }
     match remedy {
-        Remedy::Tell => store.check_event(figures.event_id).await,
-        Remedy::Repair => store.repair_event(figures.event_id).await,
+        Remedy::Tell => store.check_event(event_id).await,
+        Remedy::Repair => store.repair_event(event_id).await,
     }
 }
 
@@ -148,7 +146,7 @@ mod tests {
     use futures::executor::block_on;
 
     use super::*;
-    use crate::model::{Capacity, ConfirmedSums, Deletion, Glance, KeyGlance};
+    use crate::model::{Capacity, ConfirmedSums, Deletion, EventFigures, Glance, KeyGlance};
     use crate::ports::mocks::MockReconciliation;
 
     fn seats(count: i64) -> Capacity {

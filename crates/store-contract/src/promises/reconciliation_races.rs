@@ -92,7 +92,8 @@ async fn look(bench: &ReconciliationBench, events: &[EventId], selling: &AtomicU
     }
 }
 
-pub async fn beside_traffic_nothing_looks_different(bench: ReconciliationBench) {
+/// Events, and a user for each seller.
+async fn market(bench: &ReconciliationBench) -> (Vec<EventId>, Vec<UserId>) {
     let mut events = Vec::new();
     for _ in 0..3 {
         events.push(bench.event(60).await);
@@ -101,6 +102,11 @@ pub async fn beside_traffic_nothing_looks_different(bench: ReconciliationBench) 
     for _ in 0..SELLERS {
         users.push(bench.user().await);
     }
+    (events, users)
+}
+
+pub async fn beside_traffic_nothing_looks_different(bench: ReconciliationBench) {
+    let (events, users) = market(&bench).await;
     let selling = Arc::new(AtomicUsize::new(SELLERS));
     parallel(SELLERS + 2, |number| {
         let (bench, events, selling) = (bench.clone(), events.clone(), selling.clone());
@@ -162,14 +168,7 @@ pub async fn of_parallel_repairs_one_finds_what_was_wrong(bench: ReconciliationB
 }
 
 pub async fn what_is_wrong_is_put_right_beside_traffic(bench: ReconciliationBench) {
-    let mut events = Vec::new();
-    for _ in 0..3 {
-        events.push(bench.event(60).await);
-    }
-    let mut users = Vec::new();
-    for _ in 0..SELLERS {
-        users.push(bench.user().await);
-    }
+    let (events, users) = market(&bench).await;
     let selling = Arc::new(AtomicUsize::new(SELLERS));
     let found = parallel(SELLERS + 2, |number| {
         let (bench, events, selling) = (bench.clone(), events.clone(), selling.clone());

@@ -125,11 +125,7 @@ impl Model {
         Some(EventFigures {
             event_id,
             start_at: show.details.start_at,
-            deletion: match (show.deleted, is_pending) {
-                (false, _) => Deletion::None,
-                (true, true) => Deletion::Marking,
-                (true, false) => Deletion::Finished,
-            },
+            deletion: Deletion::of(show.deleted, is_pending),
             capacity: show.details.capacity,
             seats_available: Capacity::try_new(kept).expect("never negative"),
             confirmed_bookings: figure.filter(|_| has_figure),
@@ -214,17 +210,7 @@ impl Model {
     ) -> Glance<Place> {
         let events = events.into_iter().take(bounds.events_max);
         let events: Vec<_> = events.filter_map(|id| self.figures(id)).collect();
-        let last = events.last().filter(|_| events.len() == bounds.events_max);
-        let next = last.map(place);
-        let in_passing = i64::try_from(bounds.bookings_max).expect("small");
-        let (counted, uncounted): (Vec<_>, Vec<_>) = events
-            .into_iter()
-            .partition(|event| event.bookings <= in_passing);
-        Glance {
-            counted,
-            uncounted: uncounted.iter().map(|event| event.event_id).collect(),
-            next,
-        }
+        Glance::of(events, bounds, place)
     }
 }
 
