@@ -10,6 +10,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use domain::ports::{Cause, StoreError};
+use tokio::sync::watch;
 
 use crate::files::{self, FileLock};
 use crate::lane::{Lane, Turns};
@@ -83,6 +84,8 @@ struct Shared {
     keep_keys: Duration,
     path: Option<PathBuf>,
     _lock: Option<FileLock>,
+    /// Whoever waits for the end learns of it last.
+    let_go: watch::Sender<()>,
 }
 
 impl fmt::Debug for Database {
@@ -123,6 +126,16 @@ impl Database {
         }
     }
 
+    /// Waits until the last handle was dropped, the log is folded into the file and
+    /// another process may open it. Holds nothing itself.
+    pub fn let_go(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let mut end = self.shared.let_go.subscribe();
+        async move {
+            // Nothing is ever sent: it ends when the sender goes.
+            let _ = end.changed().await;
+        }
+    }
+
     fn open_file(path: &Path, settings: &SqliteSettings) -> Result<Self, OpenError> {
         let (path, lock) = files::claim(path)?;
         let name = path.to_str().ok_or_else(|| OpenError::Unusable {
@@ -142,6 +155,7 @@ impl Database {
             keep_keys: settings.keep_keys,
             path: Some(path),
             _lock: Some(lock),
+            let_go: watch::Sender::default(),
         }))
     }
 
@@ -155,6 +169,7 @@ impl Database {
             keep_keys: settings.keep_keys,
             path: None,
             _lock: None,
+            let_go: watch::Sender::default(),
         }))
     }
 

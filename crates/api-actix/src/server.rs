@@ -3,7 +3,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::{BoxFuture, Shared};
 use tokio::task::JoinHandle;
 
 use crate::app::App;
@@ -14,6 +16,10 @@ use crate::metrics::{Metrics, MetricsListener};
 use crate::settings::{MetricsSettings, Settings};
 use crate::stopping::{StoppedBy, Stopper};
 use crate::wiring::{Plan, Schema, Services};
+
+/// How long the threads that answered requests may take to end when nothing is left for
+/// them to do.
+const LETTING_GO_MAX: Duration = Duration::from_secs(5);
 
 /// A running server.
 ///
@@ -146,11 +152,24 @@ impl Server {
         if let Some(metrics) = self.metrics.take() {
             metrics.stop().await;
         }
+        let let_go = self.services.stores.let_go.clone();
+        drop(self);
+        wait_until_let_go(let_go).await;
         match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Failure::new(format!("the server failed: {error}"))),
             Err(panic) => Err(Failure::new(format!("the server failed: {panic}"))),
         }
+    }
+}
+
+/// The workers are threads that nobody joins. One that still has a handle on an embedded
+/// store when the process ends would leave its log behind.
+async fn wait_until_let_go(let_go: Option<Shared<BoxFuture<'static, ()>>>) {
+    let Some(let_go) = let_go else { return };
+    let waited = tokio::time::timeout(LETTING_GO_MAX, let_go).await;
+    if waited.is_err() {
+        tracing::warn!("the process ends although a thread still has the store open");
     }
 }
 

@@ -27,7 +27,7 @@ use domain::ports::{
 };
 use domain::rules::BookingPolicy;
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Shared};
 
 use self::counted_gate::CountedGate;
 use self::limiter::SharedLimiter;
@@ -76,6 +76,9 @@ pub(crate) struct Stores {
     /// What still has work when the last answer has left; nothing for a store
     /// that waits for its own work when it is dropped.
     pub(crate) queue: Option<Arc<dyn Queue>>,
+    /// Waits until everybody has let go of the store, where it matters: its files are
+    /// in order only then.
+    pub(crate) let_go: Option<Shared<BoxFuture<'static, ()>>>,
     /// Where the data are, for people.
     pub(crate) place: String,
 }

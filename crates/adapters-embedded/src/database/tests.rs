@@ -73,6 +73,27 @@ pub(crate) fn keep_busy(database: &Database) -> mpsc::SyncSender<()> {
 }
 
 #[test]
+fn whoever_waits_for_the_end_is_told_when_the_file_is_free() {
+    let folder = folder();
+    let database = Database::open(&in_file(&folder)).expect("opened");
+    register(&database, 1).expect("registered");
+    let mut let_go = Box::pin(database.let_go());
+    let other = database.clone();
+    drop(database);
+    assert!(
+        block_on(poll_immediate(&mut let_go)).is_none(),
+        "a clone has it"
+    );
+    let wal = other.path().expect("a file").with_extension("db-wal");
+    std::thread::scope(|scope| {
+        scope.spawn(move || drop(other));
+        block_on(let_go);
+        assert!(!wal.exists(), "the log is folded into the file");
+        Database::open(&in_file(&folder)).expect("free");
+    });
+}
+
+#[test]
 fn what_was_answered_is_there_after_a_restart() {
     let folder = folder();
     let database = Database::open(&in_file(&folder)).expect("opened");

@@ -9,6 +9,8 @@ use adapters_embedded::{
     SqliteSettings, SqliteUserStore,
 };
 
+use futures::FutureExt;
+
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
@@ -82,6 +84,7 @@ fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
     let bookings = SqliteBookingStore::observed(database.clone(), observer(meters::BOOKINGS));
     let audit = SqliteAuditLog::observed(database.clone(), observer(meters::AUDIT));
     meters::watch_sqlite(metrics, &database, &bookings, &audit);
+    let let_go = database.let_go().boxed().shared();
     Stores {
         bookings: Arc::new(bookings),
         records: Arc::new(SqliteBookingRecords::new(database.clone())),
@@ -99,6 +102,7 @@ fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
         archive: Arc::new(SqliteArchive::new(database.clone())),
         probe: Arc::new(SqliteProbe::new(database)),
         queue: None,
+        let_go: Some(let_go),
         place,
     }
 }

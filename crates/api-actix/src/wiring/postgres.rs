@@ -147,6 +147,7 @@ fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
         archive: Arc::new(PgArchive::new(database.clone())),
         probe: Arc::new(PgProbe::new(database)),
         queue: Some(bookings),
+        let_go: None,
         place,
     }
 }
