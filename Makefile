@@ -61,7 +61,7 @@ test: ## Run every test, with a PostgreSQL and a Redis of its own
 	deploy/services.sh with test -- deploy/run-tests.sh $(CARGO)
 
 faults: ## Kill everything KILLS=200 times while clients buy, look for losses, print a table
-	$(CARGO) build --release -p api-actix -p utsavam-tests --bin utsavam --bin faults
+	$(CARGO) build --release -p api-actix -p utsavam-tests --bin utsavam --bin bench --bin faults
 	deploy/services.sh with test -- $(TARGET_DIR)/release/faults --kills $(KILLS) --size $(SIZE) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(SHORT),--short)

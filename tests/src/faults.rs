@@ -10,6 +10,7 @@ mod crowd;
 pub mod history;
 mod instances;
 mod line;
+mod load;
 mod play;
 mod report;
 mod scenarios;

@@ -12,6 +12,7 @@ pub mod concurrency;
 mod database;
 mod exposition;
 pub mod faults;
+pub mod ledger;
 mod problem;
 mod program;
 mod proxy;

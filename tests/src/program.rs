@@ -15,12 +15,17 @@ pub(crate) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("UTSAVAM_BIN") {
         return PathBuf::from(path);
     }
+    beside("utsavam")
+}
+
+/// A program of this workspace, beside the test executables.
+pub(crate) fn beside(name: &str) -> PathBuf {
     let mut folder = std::env::current_exe().expect("a process knows its executable");
     folder.pop();
     if folder.ends_with("deps") {
         folder.pop();
     }
-    let path = folder.join(format!("utsavam{}", std::env::consts::EXE_SUFFIX));
+    let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     assert!(
         path.exists(),
         "{} is missing: run `cargo build` first, or set UTSAVAM_BIN",

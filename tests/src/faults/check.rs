@@ -3,6 +3,7 @@
 
 mod bounds;
 mod facts;
+mod ledger;
 mod orders;
 mod refusals;
 mod rows;
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 
 use super::books::Books;
 use super::history::{Call, History};
+
+pub use ledger::{Ledger, check_ledger};
 
 /// Calls of one event up to which every order of them is tried.
 pub const ORDERS_MAX: usize = 200;

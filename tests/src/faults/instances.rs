@@ -98,7 +98,7 @@ fn lock() -> File {
 }
 
 /// A port at which nobody listens.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let port = fastrand::u16(PORTS);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

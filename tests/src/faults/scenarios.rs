@@ -5,6 +5,7 @@ mod clients;
 mod clock;
 mod commits;
 mod embedded;
+mod everything;
 mod gate;
 mod limits;
 mod postgres;
@@ -101,6 +102,12 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("clock_jumps", "jump", 3, |plan| {
         Box::pin(clock::jumps(plan))
     }),
+    scenario(
+        "everything_killed",
+        "kill of PostgreSQL, of a process, every other time of Redis",
+        2,
+        |plan| Box::pin(everything::killed(plan)),
+    ),
     scenario("disk_full", "full disk", 2, |plan| {
         Box::pin(embedded::disk_full(plan))
     }),
@@ -124,7 +131,7 @@ impl Scenario {
     /// Rounds of a long run in which the important ones have so many.
     pub fn rounds_of(&self, kills: usize) -> usize {
         let rounds = match self.name {
-            "postgres_killed" | "api_one_of_three_killed" => kills,
+            "postgres_killed" | "api_one_of_three_killed" | "everything_killed" => kills,
             "redis_killed" | "same_key_at_once" => kills / 2,
             _ => kills / 10,
         };

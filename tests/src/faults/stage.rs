@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::books::Books;
 use super::clock::Clock;
-use super::instances::{Environment, OwnPostgres, OwnRedis, USERS, add_users};
+use super::instances::{Environment, OwnPostgres, OwnRedis, USERS, add_users, free_port};
 use super::line::Line;
 use super::wall_clock::WallClock;
 use crate::client::{Client, FUTURE};
@@ -64,6 +64,8 @@ pub(crate) struct Clocks {
 pub(crate) struct Process {
     server: Option<TestServer>,
     address: Address,
+    /// It listens there again after it was replaced.
+    port: u16,
 }
 
 /// Where a process can be asked at the moment, if it can.
@@ -115,19 +117,18 @@ impl Stage {
             users: Users(Arc::new(Mutex::new(1..USERS + 1))),
         };
         for _ in 0..processes {
-            let server = stage.builder().start().await;
-            let address = Address::default();
-            address.set(Some(server.client()));
             stage.processes.push(Process {
-                server: Some(server),
-                address,
+                server: None,
+                address: Address::default(),
+                port: free_port(),
             });
+            stage.start(stage.processes.len() - 1).await;
         }
         stage
     }
 
     /// A server as the processes here are started.
-    pub(crate) fn builder(&self) -> ServerBuilder {
+    fn builder(&self) -> ServerBuilder {
         let ordinary = [
             ("database.pool_size", "8".to_owned()),
             ("database.acquire_timeout", "3s".to_owned()),
@@ -191,7 +192,8 @@ impl Stage {
 
     /// Starts a process in the place of one that is gone.
     pub(crate) async fn start(&mut self, process: usize) {
-        let server = self.builder().start().await;
+        let port = self.processes[process].port.to_string();
+        let server = self.builder().env("PORT", &port).start().await;
         let process = &mut self.processes[process];
         process.address.set(Some(server.client()));
         process.server = Some(server);

@@ -67,6 +67,7 @@ scenarios! {
     a_process_killed_in_its_shutdown_loses_nothing: "api_killed_in_shutdown",
     a_day_of_reconciling_beside_buyers_takes_nobodys_seat: "day_of_reconciling",
     clocks_that_jump_an_hour_lose_nothing: "clock_jumps",
+    an_on_sale_in_which_everything_is_killed_loses_nothing: "everything_killed",
     a_full_disk_loses_nothing_and_is_recovered_from: "disk_full",
     a_key_sent_many_times_at_once_makes_one_booking: "same_key_at_once",
     clients_who_hang_up_leave_nothing_behind: "clients_hang_up",

@@ -15,7 +15,8 @@ pub(super) fn check(history: &History, books: &Books, violations: &mut Vec<Viola
     }
     bookings(history, books, violations);
     changes(history, books, violations);
-    figures(history, books, violations);
+    let events = history.published.keys().copied();
+    figures(events, books, violations);
 }
 
 /// All that one user asked for: one wish, perhaps sent several times.
@@ -160,14 +161,19 @@ fn changes(history: &History, books: &Books, violations: &mut Vec<Violation>) {
     }
 }
 
-fn figures(history: &History, books: &Books, violations: &mut Vec<Violation>) {
+/// Seats left, figures and the total follow from the bookings.
+pub(super) fn figures(
+    events: impl IntoIterator<Item = i64>,
+    books: &Books,
+    violations: &mut Vec<Violation>,
+) {
     let mut confirmed: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     for row in books.bookings.values().filter(|row| row.confirmed) {
         let (bookings, seats) = confirmed.entry(row.event).or_default();
         *bookings += 1;
         *seats += row.seats;
     }
-    for &id in history.published.keys() {
+    for id in events {
         let Some(event) = books.events.get(&id).filter(|event| !event.deleted) else {
             continue;
         };

@@ -26,6 +26,10 @@ pub(crate) struct Connection {
     /// Bytes of an answer that is not whole yet.
     pub(crate) inbox: Vec<u8>,
     pub(crate) sent: Option<Sent>,
+    /// Whether the system has taken anything of the last request.
+    pub(crate) was_taken: bool,
+    /// Whether it is of no use any more.
+    pub(crate) is_broken: bool,
 }
 
 impl Connection {
@@ -59,6 +63,8 @@ impl Connection {
             outbox: Vec::new(),
             inbox: Vec::new(),
             sent: None,
+            was_taken: false,
+            is_broken: false,
         })
     }
 
@@ -68,7 +74,9 @@ impl Connection {
     /// The connection is broken.
     pub(crate) fn send(&mut self, request: &[u8], sent: Sent) -> io::Result<()> {
         self.sent = Some(sent);
+        self.was_taken = false;
         let taken = write(&mut self.stream, request)?;
+        self.was_taken = taken > 0;
         self.outbox.extend_from_slice(&request[taken..]);
         Ok(())
     }
@@ -80,6 +88,7 @@ impl Connection {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if !self.outbox.is_empty() {
             let taken = write(&mut self.stream, &self.outbox)?;
+            self.was_taken |= taken > 0;
             self.outbox.drain(..taken);
         }
         Ok(())

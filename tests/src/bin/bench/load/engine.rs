@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Poll, Token};
+use utsavam_tests::ledger::Entry;
 
 use super::LoadArgs;
 use super::answer::{self, Answer, Parsed};
 use super::connection::{Connection, Sent};
-use super::ledger::Entry;
 use super::patience::Patience;
 use super::requests::{Asked, Script};
 use super::tally::{Summary, Tally};
@@ -25,6 +25,13 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// How long the loop sleeps when nothing is due.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// How long a client whom nobody could serve waits before it asks again, where that is
+/// to be expected.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+/// What a server says of a change whose outcome it does not know.
+const UNKNOWN: &[u8] = b"may or may not have been made";
 
 const TICK: Token = Token(usize::MAX);
 
@@ -145,7 +152,9 @@ impl<'a> Engine<'a> {
         while now < self.stop
             && let Some(client) = self.patience.next_awake(now)
         {
-            self.ask_next(client, now);
+            if !self.connections[client].is_broken || self.reconnect(client) {
+                self.ask_next(client, now);
+            }
         }
     }
 
@@ -232,7 +241,7 @@ impl<'a> Engine<'a> {
         self.sent += 1;
         let sent = Sent { asked, due };
         if let Err(error) = self.connections[client].send(&self.request, sent) {
-            self.fail(format!("a request was not sent: {error}"));
+            self.broken(client, format!("a request was not sent: {error}"));
         }
         true
     }
@@ -242,10 +251,13 @@ impl<'a> Engine<'a> {
         if event.token() == TICK {
             return;
         }
+        if self.connections[client].is_broken {
+            return;
+        }
         if event.is_writable()
             && let Err(error) = self.connections[client].flush()
         {
-            return self.fail(format!("a request was not sent: {error}"));
+            return self.broken(client, format!("a request was not sent: {error}"));
         }
         if event.is_readable() || event.is_error() {
             let mut buffer = std::mem::take(&mut self.buffer);
@@ -262,7 +274,7 @@ impl<'a> Engine<'a> {
             let length = match connection.read(buffer) {
                 Ok(Some(length)) => length,
                 Ok(None) => return,
-                Err(error) => return self.fail(format!("no answer: {error}")),
+                Err(error) => return self.broken(client, format!("no answer: {error}")),
             };
             if length == 0 {
                 return self.closed(client);
@@ -277,8 +289,7 @@ impl<'a> Engine<'a> {
             match answer::parse(received) {
                 Parsed::Whole(answer) => {
                     let closes = answer.closes;
-                    let patient = answer.status == 503 && self.args.patient;
-                    let wait = answer.retry_after.filter(|_| patient);
+                    let wait = self.wait_after(&answer);
                     self.answered(client, &answer);
                     inbox.clear();
                     self.connections[client].inbox = inbox;
@@ -298,6 +309,19 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// How long a client waits until it asks again, if it does not do so at once.
+    fn wait_after(&self, answer: &Answer<'_>) -> Option<Duration> {
+        if answer.status != 503 {
+            None
+        } else if self.args.through_faults {
+            Some(TRY_AGAIN)
+        } else if self.args.patient {
+            answer.retry_after.map(Duration::from_secs)
+        } else {
+            None
+        }
+    }
+
     /// Counts an answer and writes it down.
     fn answered(&mut self, client: usize, answer: &Answer<'_>) {
         let Some(Sent { asked, due }) = self.connections[client].sent.take() else {
@@ -307,7 +331,7 @@ impl<'a> Engine<'a> {
         let now = Instant::now();
         let status = answer.status;
         self.tally.status(status);
-        let refused = status == 503 && self.args.allow_503;
+        let refused = status == 503 && (self.args.allow_503 || self.args.through_faults);
         if !refused && !self.args.expect.contains(&status) {
             let body = String::from_utf8_lossy(answer.body);
             return self.fail(format!("{asked:?} was answered {status}: {body}"));
@@ -348,13 +372,28 @@ impl<'a> Engine<'a> {
             (Asked::Cancel { booking_id }, 200) => {
                 self.entries.push(Entry::Cancelled { booking_id });
             }
+            (Asked::Book { user_id, event_id }, 503) if self.args.through_faults => {
+                if answer
+                    .body
+                    .windows(UNKNOWN.len())
+                    .any(|found| found == UNKNOWN)
+                {
+                    self.nobody_knows(user_id, event_id);
+                } else {
+                    self.sent -= 1;
+                }
+            }
             _ => {}
         }
     }
 
-    /// What a connection does after an answer; `wait` is how many seconds its
-    /// client was told to wait and is going to.
-    fn go_on(&mut self, client: usize, closes: bool, wait: Option<u64>) {
+    fn nobody_knows(&mut self, user_id: i64, event_id: i64) {
+        self.tally.unknown();
+        self.entries.push(Entry::Unknown { user_id, event_id });
+    }
+
+    /// What a connection does after an answer; `wait` is how long its client is going to wait.
+    fn go_on(&mut self, client: usize, closes: bool, wait: Option<Duration>) {
         if closes && !self.reconnect(client) {
             return;
         }
@@ -367,8 +406,8 @@ impl<'a> Engine<'a> {
                 Some(due) => self.waiting.push_front(due),
                 None => self.idle.push(client),
             }
-        } else if let Some(seconds) = wait {
-            self.patience.wait(client, seconds, now);
+        } else if let Some(wait) = wait {
+            self.patience.wait(client, wait, now);
         } else if now < self.stop {
             self.ask_next(client, now);
         }
@@ -377,10 +416,35 @@ impl<'a> Engine<'a> {
     /// The server has closed a connection.
     fn closed(&mut self, client: usize) {
         if self.connections[client].sent.is_some() {
-            self.fail("the connection was closed instead of an answer".to_owned());
+            self.broken(
+                client,
+                "the connection was closed instead of an answer".to_owned(),
+            );
         } else {
             self.reconnect(client);
         }
+    }
+
+    /// A connection is of no use any more. What was asked on it may have been done if the
+    /// system has taken any of it.
+    fn broken(&mut self, client: usize, sentence: String) {
+        if !self.args.through_faults {
+            return self.fail(sentence);
+        }
+        let connection = &mut self.connections[client];
+        connection.is_broken = true;
+        // A client without a request waits already, and connects when it wakes.
+        let Some(Sent { asked, .. }) = connection.sent.take() else {
+            return;
+        };
+        self.under_way -= 1;
+        match asked {
+            Asked::Book { user_id, event_id } if self.connections[client].was_taken => {
+                self.nobody_knows(user_id, event_id);
+            }
+            _ => self.sent -= 1,
+        }
+        self.patience.wait(client, TRY_AGAIN, Instant::now());
     }
 
     fn reconnect(&mut self, client: usize) -> bool {

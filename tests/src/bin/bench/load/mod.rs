@@ -4,7 +4,6 @@
 mod answer;
 mod connection;
 mod engine;
-pub(crate) mod ledger;
 mod patience;
 mod requests;
 mod tally;
@@ -20,6 +19,7 @@ pub(crate) use tally::{Latency, Summary};
 
 use engine::Engine;
 use requests::Script;
+use utsavam_tests::ledger;
 
 /// What to ask for, and how hard.
 #[derive(Debug, Args)]
@@ -92,6 +92,11 @@ pub(crate) struct LoadArgs {
     /// little longer, before they ask again
     #[arg(long)]
     pub(crate) patient: bool,
+    /// Go on when connections break and the server is away. A booking of which nobody
+    /// knows what became is in the ledger as such; one that was surely not made counts
+    /// for nothing
+    #[arg(long)]
+    pub(crate) through_faults: bool,
     /// The server is `bench bare`, whose bookings do not exist
     #[arg(long)]
     pub(crate) bare: bool,

@@ -25,11 +25,11 @@ impl Patience {
         }
     }
 
-    /// A client was told to wait so many seconds.
-    pub(crate) fn wait(&mut self, client: usize, seconds: u64, now: Instant) {
+    /// A client is to wait so long.
+    pub(crate) fn wait(&mut self, client: usize, wait: Duration, now: Instant) {
         let factor = 1.0 + self.random.f64() * LONGER;
-        let wait = Duration::from_secs(seconds).mul_f64(factor);
-        self.waiting.push(Reverse((now + wait, client)));
+        self.waiting
+            .push(Reverse((now + wait.mul_f64(factor), client)));
     }
 
     /// How long nobody wakes; `None` if nobody waits.
@@ -58,7 +58,7 @@ mod tests {
         let now = Instant::now();
         assert_eq!(patience.wakes_in(now), None);
         for client in 0..100 {
-            patience.wait(client, 2, now);
+            patience.wait(client, Duration::from_secs(2), now);
         }
         assert_eq!(
             patience.next_awake(now + Duration::from_millis(1_999)),

@@ -24,6 +24,9 @@ pub(crate) struct Summary {
     pub(crate) refusal_latency: Latency,
     /// Answers with status 503 in the window.
     pub(crate) refusals: u64,
+    /// Bookings of which nobody knows whether they were made.
+    #[serde(default)]
+    pub(crate) unknown: u64,
     /// Requests that were due but found no connection until the end.
     pub(crate) unsent: u64,
     /// Connections that were open at the end.
@@ -49,6 +52,7 @@ pub(crate) struct Tally {
     /// Wanted answers in the window.
     answered: u64,
     refusals: u64,
+    unknown: u64,
 }
 
 impl Tally {
@@ -61,6 +65,7 @@ impl Tally {
             refused: histogram,
             answered: 0,
             refusals: 0,
+            unknown: 0,
         }
     }
 
@@ -90,6 +95,11 @@ impl Tally {
         }
     }
 
+    /// Nobody knows what became of a booking.
+    pub(crate) fn unknown(&mut self) {
+        self.unknown += 1;
+    }
+
     pub(crate) fn summary(&self, window: Duration) -> Summary {
         let seconds = window.as_secs_f64();
         let statuses = (0_u16..).zip(self.statuses).filter(|(_, count)| *count > 0);
@@ -100,6 +110,7 @@ impl Tally {
             latency: Latency::of(&self.wanted),
             refusal_latency: Latency::of(&self.refused),
             refusals: self.refusals,
+            unknown: self.unknown,
             ..Summary::default()
         }
     }

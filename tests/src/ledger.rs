@@ -1,6 +1,7 @@
 //! What the load process was told: every booking that was confirmed to it and
 //! every cancellation. Kept in memory during the run, written to a file at its
-//! end, compared with the database by `bench check`.
+//! end, compared with the database by `bench check`, or by whoever has broken
+//! things meanwhile.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -8,26 +9,39 @@ use std::path::Path;
 
 /// One thing that the server has promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub enum Entry {
     /// It answered 201.
     Booked {
+        /// The id in the answer.
         booking_id: i64,
+        /// Who asked.
         user_id: i64,
+        /// For a seat of which event.
         event_id: i64,
     },
     /// It answered a cancellation with 200.
-    Cancelled { booking_id: i64 },
+    Cancelled {
+        /// Which booking's.
+        booking_id: i64,
+    },
+    /// Nobody knows whether this booking was made: the connection broke, or the answer said so.
+    Unknown {
+        /// Who asked.
+        user_id: i64,
+        /// For a seat of which event.
+        event_id: i64,
+    },
 }
 
-/// Bytes of an entry in a file: booking, user and event; both of the latter are
-/// 0, which is nobody's id, in a cancellation.
+/// Bytes of an entry in a file: booking, user and event. In a cancellation both of the
+/// latter are 0, which is nobody's id; in what nobody knows the booking is.
 const ENTRY_BYTES: usize = 24;
 
 /// Writes the file.
 ///
 /// # Errors
 /// The file cannot be written.
-pub(crate) fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
+pub fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     for entry in entries {
         let fields = match *entry {
@@ -37,6 +51,7 @@ pub(crate) fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
                 event_id,
             } => [booking_id, user_id, event_id],
             Entry::Cancelled { booking_id } => [booking_id, 0, 0],
+            Entry::Unknown { user_id, event_id } => [0, user_id, event_id],
         };
         for field in fields {
             file.write_all(&field.to_le_bytes())?;
@@ -49,7 +64,7 @@ pub(crate) fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
 ///
 /// # Errors
 /// The file cannot be read, or ends within an entry.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<Entry>> {
+pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
     let file = File::open(path)?;
     let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     if length % ENTRY_BYTES != 0 {
@@ -66,6 +81,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Entry>> {
         }
         entries.push(match fields {
             [booking_id, 0, 0] => Entry::Cancelled { booking_id },
+            [0, user_id, event_id] => Entry::Unknown { user_id, event_id },
             [booking_id, user_id, event_id] => Entry::Booked {
                 booking_id,
                 user_id,
@@ -77,12 +93,12 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Entry>> {
 }
 
 /// The bookings in these entries, oldest first.
-pub(crate) fn booking_ids(entries: &[Entry]) -> Vec<i64> {
+pub fn booking_ids(entries: &[Entry]) -> Vec<i64> {
     entries
         .iter()
         .filter_map(|entry| match entry {
             Entry::Booked { booking_id, .. } => Some(*booking_id),
-            Entry::Cancelled { .. } => None,
+            Entry::Cancelled { .. } | Entry::Unknown { .. } => None,
         })
         .collect()
 }
