@@ -28,12 +28,33 @@ enum Newcomer {
     Ignored,
 }
 
-/// What the next store to say it is answered by silence from then on, and how often
-/// that happened.
+/// What is answered by silence when the store says it once more than so often, and how
+/// often that happened.
 #[derive(Debug, Clone, Copy, Default)]
 struct Trap {
-    text: Option<&'static str>,
+    text: Option<(&'static str, usize)>,
     sprung: usize,
+}
+
+impl Trap {
+    fn springs_at(&mut self, piece: &[u8]) -> bool {
+        let Some((text, skip)) = &mut self.text else {
+            return false;
+        };
+        if !piece
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+        {
+            return false;
+        }
+        if let Some(fewer) = skip.checked_sub(1) {
+            *skip = fewer;
+            return false;
+        }
+        self.text = None;
+        self.sprung += 1;
+        true
+    }
 }
 
 /// A line that stands in front of the server of some settings.
@@ -79,10 +100,10 @@ impl Line {
         let _ = self.orders.send(Order::Hush);
     }
 
-    /// Has the next connection on which the store says that fall silent for good. The
-    /// server hears it.
-    pub(crate) fn hush_after(&self, text: &'static str) {
-        self.trap.send_modify(|trap| trap.text = Some(text));
+    /// Has the next connection on which the store says that, after it was said so often,
+    /// fall silent for good. The server hears it.
+    pub(crate) fn hush_after(&self, text: &'static str, skip: usize) {
+        self.trap.send_modify(|trap| trap.text = Some((text, skip)));
     }
 
     /// How many connections fell silent so.
@@ -158,12 +179,7 @@ async fn there(
             .filter(|length| *length > 0)?;
         let piece = &piece[..length];
         to.write_all(piece).await.ok()?;
-        let springs = trap.send_if_modified(|trap| {
-            let is_there = |text: &&str| piece.windows(text.len()).any(|w| w == text.as_bytes());
-            let springs = trap.text.take_if(|text| is_there(text)).is_some();
-            trap.sprung += usize::from(springs);
-            springs
-        });
+        let springs = trap.send_if_modified(|trap| trap.springs_at(piece));
         if springs {
             return Some(Order::Hush);
         }
