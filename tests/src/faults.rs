@@ -17,5 +17,6 @@ mod scenarios;
 mod stage;
 mod wall_clock;
 
+pub use instances::{Environment, OwnPostgres};
 pub use report::{Plan, Report};
 pub use scenarios::{SCENARIOS, Scenario};

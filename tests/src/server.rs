@@ -151,6 +151,11 @@ impl TestServer {
     /// Asks the server to end, like `kill`, and waits until it did.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&mut self) -> ExitStatus {
         let mut ended = None;
         crate::eventually("the server ends", async || {
             ended = self.child.try_wait().expect("a child can be waited for");

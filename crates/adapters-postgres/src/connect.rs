@@ -45,6 +45,10 @@ pub struct PgSettings {
     pub lock_timeout: Duration,
     /// How long a statement may run.
     pub statement_timeout: Duration,
+    /// How long the answer to COMMIT or ROLLBACK may take, the wait for a synchronous standby
+    /// included. Then the connection is given up, and what became of bookings is looked
+    /// into on another one.
+    pub commit_timeout: Duration,
     /// How long idempotency keys are kept at least.
     pub keep_keys: Duration,
     /// How bookings share transactions. No more than three quarters of the
@@ -275,6 +279,7 @@ mod tests {
             answer_timeout: Duration::from_secs(1),
             lock_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
+            commit_timeout: Duration::from_secs(5),
             keep_keys: Duration::from_secs(60),
             batches: Limits::default(),
         }

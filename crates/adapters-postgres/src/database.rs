@@ -21,7 +21,7 @@ use crate::connect::{self, ConnectError, PgSettings, Sessions};
 use crate::error::{self, TRIES_MAX};
 use crate::pool::{Manager, NoSession, Pool, Pooled};
 use crate::pulse::{Asking, Pulse};
-use crate::transaction::Transaction;
+use crate::transaction::{TimeLimits, Transaction};
 
 pub use pool_use::PoolUse;
 
@@ -37,7 +37,7 @@ pub struct Database {
     sessions: Sessions,
     pulse: Pulse,
     /// On the pool's connections: the most that a piece of work may take there.
-    work_max: Duration,
+    limits: TimeLimits,
     _asking: Arc<Asking>,
     /// Transactions under way. Fewer than there are connections: those that wait
     /// for the lock of a popular event must not keep everybody else from reading.
@@ -115,7 +115,10 @@ impl Database {
             transactions_max,
             sessions,
             pulse,
-            work_max: 2 * settings.statement_timeout,
+            limits: TimeLimits {
+                work_max: 2 * settings.statement_timeout,
+                end_max: settings.commit_timeout,
+            },
             _asking: Arc::new(asking),
             transactions: Arc::new(Semaphore::new(transactions_max)),
             acquire_timeout: settings.acquire_timeout,
@@ -183,7 +186,7 @@ impl Database {
     /// The answer to a piece of work, `None` if there will be none. Then what it was
     /// using is not to be used again.
     pub(crate) async fn answer_in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let in_time = tokio::time::timeout(self.work_max, work);
+        let in_time = tokio::time::timeout(self.limits.work_max, work);
         self.pulse.while_beating(in_time).await?.ok()
     }
 
@@ -263,7 +266,7 @@ impl Database {
         self.run_to_the_end(async move {
             let mut tries = 1;
             loop {
-                let tried = database.transaction_here(work.clone(), database.work_max);
+                let tried = database.transaction_here(work.clone(), database.limits);
                 match tried.await {
                     Err(error) if tries < TRIES_MAX && error::is_race(&error) => {
                         tracing::debug!(%error, tries, "a transaction is tried again");
@@ -287,21 +290,21 @@ impl Database {
             + 'static,
     {
         let database = self.clone();
-        self.run_to_the_end(async move { database.transaction_here(work, Duration::MAX).await })
+        self.run_to_the_end(async move { database.transaction_here(work, TimeLimits::NONE).await })
             .await
     }
 
-    async fn transaction_here<T, E, F>(&self, work: F, work_max: Duration) -> Result<T, E>
+    async fn transaction_here<T, E, F>(&self, work: F, limits: TimeLimits) -> Result<T, E>
     where
         E: From<StoreError>,
         F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Result<T, E>>,
     {
-        let mut transaction = self.open_transaction().await?;
+        let mut transaction = self.open_limited(limits).await?;
         let work = async {
             transaction.begin_with(|_| async { Ok(()) }.boxed()).await?;
             work(transaction.connection()).await
         };
-        let in_time = tokio::time::timeout(work_max, work);
+        let in_time = tokio::time::timeout(limits.work_max, work);
         let Some(Ok(done)) = self.pulse.while_beating(in_time).await else {
             // Dropped in the middle, so the pool closes it.
             return Err(error::before_commit(error::unanswered()).into());
@@ -322,9 +325,14 @@ impl Database {
 
     /// A connection for one transaction, for a task that nobody drops.
     pub(crate) async fn open_transaction(&self) -> Result<Transaction, StoreError> {
+        self.open_limited(self.limits).await
+    }
+
+    async fn open_limited(&self, limits: TimeLimits) -> Result<Transaction, StoreError> {
         let turn = self.turn().await?;
         let connection = self.checkout().await?;
-        Ok(Transaction::new(connection, self.pulse.clone(), turn))
+        let pulse = self.pulse.clone();
+        Ok(Transaction::new(connection, pulse, limits, turn))
     }
 
     /// A connection beside the pool, to the server that the URL leads to now. Waits until

@@ -43,8 +43,19 @@ fn is_conflict(error: &Error) -> bool {
 
 /// What a driver says of a connection that is closed, for one on which nobody answers.
 pub(crate) fn unanswered() -> Error {
-    let reason = "PostgreSQL does not answer any more".to_owned();
-    Error::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(reason))
+    closed("PostgreSQL does not answer any more")
+}
+
+/// As [`unanswered`], for one on which COMMIT was not answered within its limit.
+pub(crate) fn late() -> Error {
+    closed("COMMIT was not answered in time")
+}
+
+fn closed(reason: &str) -> Error {
+    Error::DatabaseError(
+        DatabaseErrorKind::ClosedConnection,
+        Box::new(reason.to_owned()),
+    )
 }
 
 /// An error of a statement before COMMIT was sent: nothing has happened.

@@ -6,6 +6,7 @@ use bb8::ManageConnection;
 use diesel::ConnectionError;
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::PoolableConnection;
+use tokio::time::Instant;
 
 use crate::connect::Sessions;
 use crate::pulse::Pulse;
@@ -23,6 +24,7 @@ pub(crate) struct Manager {
 /// A session with PostgreSQL.
 pub(crate) struct Session {
     connection: AsyncPgConnection,
+    opened: Instant,
     /// How often the server had been lost when it was opened.
     losses: u64,
     spoilt: bool,
@@ -68,10 +70,12 @@ impl ManageConnection for Manager {
     async fn connect(&self) -> Result<Session, NoSession> {
         // Before: it may be lost while the session is being opened.
         let losses = self.pulse.losses();
+        let opened = Instant::now();
         let lost = || ConnectionError::BadConnection("the server was lost".to_owned());
         let connected = self.pulse.while_beating(self.sessions.connect()).await;
         Ok(Session {
             connection: connected.ok_or_else(lost)??,
+            opened,
             losses,
             spoilt: false,
         })
@@ -80,13 +84,24 @@ impl ManageConnection for Manager {
     /// A session whose server has gone is known as closed without asking it anything,
     /// so a checkout costs no round trip.
     async fn is_valid(&self, session: &mut Session) -> Result<(), NoSession> {
-        match self.has_broken(session) {
+        match self.is_useless(session) {
             true => Err(NoSession::Ended),
             false => Ok(()),
         }
     }
 
+    /// Asked when somebody gives it back, who has got all answers if it is of use.
     fn has_broken(&self, session: &mut Session) -> bool {
+        let is_useless = self.is_useless(session);
+        if !is_useless {
+            self.pulse.heard(session.opened);
+        }
+        is_useless
+    }
+}
+
+impl Manager {
+    fn is_useless(&self, session: &mut Session) -> bool {
         std::thread::panicking()
             || session.spoilt
             || session.losses != self.pulse.losses()

@@ -4,17 +4,22 @@
 //!
 //! A server that was stopped, or a line that leads nowhere, looks like one that takes
 //! its time. Only a question that is always answered at once tells one from the other.
+//! That connection may fall silent alone: then others, as old as it, still get answers.
 
-use std::sync::Arc;
+mod signs;
+
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use domain::ports::StoreError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::connect::Sessions;
+
+use self::signs::Signs;
 
 /// Between two questions to a server that answers.
 const BEAT: Duration = Duration::from_secs(1);
@@ -35,6 +40,7 @@ struct Shared {
     state: watch::Sender<State>,
     /// Rung by whoever has reason to think that the server has gone.
     doubts: Notify,
+    signs: Mutex<Signs>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -61,6 +67,7 @@ impl Pulse {
         Self(Arc::new(Shared {
             state: watch::Sender::new(State::default()),
             doubts: Notify::new(),
+            signs: Mutex::new(Signs::new(Instant::now())),
         }))
     }
 
@@ -105,17 +112,31 @@ impl Pulse {
         }))
     }
 
-    /// Returns when the connection is of no use any more. That it broke does not mean
-    /// that the server has gone.
+    /// Returns when the connection is of no use any more. That it broke, or fell silent
+    /// alone, does not mean that the server has gone.
     async fn listen(&self, mut connection: AsyncPgConnection, patience: Duration) {
         loop {
             let _ = timeout(BEAT, self.0.doubts.notified()).await;
+            let asked = Instant::now();
             match timeout(patience, connection.batch_execute("SELECT 1")).await {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => self.signs().answered(asked),
                 Ok(Err(_)) => return,
+                Err(_) if self.signs().others_go_on(Instant::now(), patience) => {
+                    tracing::info!("a connection to PostgreSQL fell silent while others go on");
+                    return;
+                }
                 Err(_) => return self.lost("it does not answer any more"),
             }
         }
+    }
+
+    /// A session that was opened then has got all its answers.
+    pub(crate) fn heard(&self, opened: Instant) {
+        self.signs().heard(opened, Instant::now());
+    }
+
+    fn signs(&self) -> std::sync::MutexGuard<'_, Signs> {
+        self.0.signs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn found(&self) {

@@ -137,16 +137,14 @@ impl Server {
     /// Waits until the server was stopped and has answered what was under way.
     pub(crate) async fn ended(mut self) -> Result<(), Failure> {
         let outcome = match self.running.take() {
-            Some(running) => running.await,
+            Some(running) => self.stopper.while_patient(running).await,
             None => return Ok(()),
         };
         if let Some(background) = self.background.take() {
             background.stop().await;
         }
         // Bookings whose clients went away are made or refused all the same.
-        let time_left = self.stopper.time_left();
-        let drained = tokio::time::timeout(time_left, self.services.drain()).await;
-        if drained.is_err() {
+        if self.stopper.in_time(self.services.drain()).await.is_none() {
             tracing::warn!("the process ends although bookings are still queued");
         }
         if let Some(metrics) = self.metrics.take() {
@@ -156,9 +154,9 @@ impl Server {
         drop(self);
         wait_until_let_go(let_go).await;
         match outcome {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Failure::new(format!("the server failed: {error}"))),
-            Err(panic) => Err(Failure::new(format!("the server failed: {panic}"))),
+            None | Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(error))) => Err(Failure::new(format!("the server failed: {error}"))),
+            Some(Err(panic)) => Err(Failure::new(format!("the server failed: {panic}"))),
         }
     }
 }

@@ -156,6 +156,10 @@ pub struct DatabaseSettings {
     /// How long a statement may run.
     #[serde(with = "humantime_serde")]
     pub statement_timeout: Duration,
+    /// How long the answer to COMMIT may take, the wait for a synchronous standby
+    /// included, before another connection finds out what became of it.
+    #[serde(with = "humantime_serde")]
+    pub commit_timeout: Duration,
     /// How long a start waits for the database to answer.
     #[serde(with = "humantime_serde")]
     pub wait: Duration,

@@ -1,16 +1,18 @@
 //! How a server comes to its end: who asks for it, and what happens in which order.
 
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
 use crate::app::App;
 
 /// What is still queued when the last request has ended may take this long, even if
-/// requests have used up the time.
+/// requests have used up the time, and each part of the end if somebody is impatient.
 const DRAIN_MIN: Duration = Duration::from_secs(1);
 
 /// Who stops a server.
@@ -30,6 +32,8 @@ pub(crate) struct Stopper {
     delay: Duration,
     timeout: Duration,
     begun: Arc<OnceLock<Instant>>,
+    /// Whether somebody is.
+    impatient: watch::Sender<bool>,
 }
 
 impl Stopper {
@@ -39,6 +43,7 @@ impl Stopper {
             delay: app.limits.shutdown_delay,
             timeout: app.limits.shutdown_timeout,
             begun: Arc::default(),
+            impatient: watch::Sender::default(),
             app,
         }
     }
@@ -52,15 +57,30 @@ impl Stopper {
 
     /// Stops without waiting for anything.
     pub(crate) fn stop_at_once(&self) {
-        // Takes effect whether anybody waits for it or not.
+        self.impatient.send_replace(true);
+        // Takes effect whether anybody waits for it or not, unless requests are waited for
+        // already.
         drop(self.handle.stop(false));
     }
 
-    /// How much of the time for an orderly end is left.
-    pub(crate) fn time_left(&self) -> Duration {
+    /// Waits for a part of the end, `None` if it is given up because of somebody impatient.
+    pub(crate) async fn while_patient<T>(&self, part: impl Future<Output = T>) -> Option<T> {
+        let (mut part, mut impatient) = (pin!(part), self.impatient.subscribe());
+        tokio::select! {
+            biased;
+            done = &mut part => return Some(done),
+            // The sender is our own, so there is no error.
+            _ = impatient.wait_for(|impatient| *impatient) => {}
+        }
+        timeout(DRAIN_MIN, part).await.ok()
+    }
+
+    /// As [`while_patient`](Self::while_patient), within the time for an orderly end.
+    pub(crate) async fn in_time<T>(&self, part: impl Future<Output = T>) -> Option<T> {
         let begun = *self.begun.get_or_init(Instant::now);
         let left = (begun + self.timeout).saturating_duration_since(Instant::now());
-        left.max(DRAIN_MIN)
+        let in_time = timeout(left.max(DRAIN_MIN), part);
+        self.while_patient(in_time).await?.ok()
     }
 
     /// Waits for a signal and does as it says. SIGTERM comes from whoever keeps processes
@@ -84,10 +104,12 @@ impl Stopper {
                 Asked::Interrupt => tracing::info!("asked to end"),
                 Asked::Quit => return self.stop_at_once(),
             }
-            tokio::select! {
-                () = self.stop() => {}
-                _ = signals.next() => self.stop_at_once(),
-            }
+            // What is queued is waited for when the last request has ended, so there is
+            // somebody to listen to until the end of the process.
+            tokio::join!(self.stop(), async {
+                signals.next().await;
+                self.stop_at_once();
+            });
         })
     }
 }

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub(crate) use postgres::OwnPostgres;
+pub use postgres::OwnPostgres;
 pub(crate) use postgres::{USERS, add_users};
 pub(crate) use redis::OwnRedis;
 
@@ -20,7 +20,7 @@ pub(crate) use redis::OwnRedis;
 const PORTS: std::ops::Range<u16> = 25_000..32_000;
 
 /// What is added to the environment of a process.
-pub(crate) type Environment = Vec<(&'static str, String)>;
+pub type Environment = Vec<(&'static str, String)>;
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {

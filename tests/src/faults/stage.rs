@@ -22,7 +22,7 @@ pub(crate) const RECONCILE: Duration = Duration::from_millis(200);
 
 /// How long seats are leased to a booking: as short as the program allows with
 /// the waits below.
-pub(crate) const LEASE: Duration = Duration::from_secs(14);
+pub(crate) const LEASE: Duration = Duration::from_secs(15);
 
 /// How long after the end of its trouble a gate may still be wrong: a period of
 /// reconciliation, and what a busy machine makes of it.
@@ -135,6 +135,7 @@ impl Stage {
             ("database.connect_timeout", "2s".to_owned()),
             ("database.lock_timeout", "3s".to_owned()),
             ("database.statement_timeout", "5s".to_owned()),
+            ("database.commit_timeout", "1s".to_owned()),
             ("database.wait", "30s".to_owned()),
             // A busy machine must not look like a Redis that is lost.
             ("redis.connect_timeout", "3s".to_owned()),

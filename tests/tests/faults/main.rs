@@ -1,6 +1,8 @@
 //! Short versions of what `make faults` plays: the promises hold while servers
 //! and their dependencies are killed, cut off and misled.
 
+mod standby;
+
 use utsavam_tests::faults::{Plan, Report, Scenario};
 
 /// Plays a scenario with a new seed, or that of `UTSAVAM_FAULTS_SEED`.

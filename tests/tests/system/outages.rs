@@ -1,7 +1,9 @@
 //! PostgreSQL away, slow or back again: an honest 503, nothing half done, and
 //! no restart needed afterwards.
 
-use std::process::Command;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -201,26 +203,38 @@ async fn a_database_that_falls_silent_is_unavailable_at_once_and_soon_found_agai
     assert!(client.seats_available(event_id).await >= 37);
 }
 
-/// The numbers of a server's sessions, which stand still as long as this exists.
-struct Stopped(Vec<String>);
+/// Sessions of a server, which stand still as long as this exists. A process of its own lets
+/// them go when this end of its input is closed, as it is however a test ends: nobody else
+/// would, and no server of PostgreSQL ends before its sessions.
+struct Stopped(Child);
 
 impl Stopped {
-    fn sessions(pids: Vec<String>) -> Self {
+    fn sessions(pids: &[String]) -> Self {
         assert!(!pids.is_empty());
-        send("-STOP", &pids);
-        Self(pids)
+        let mut keeper = Command::new("sh")
+            .args([
+                "-c",
+                "kill -STOP \"$@\"; echo; cat; kill -CONT \"$@\"",
+                "sh",
+            ])
+            .args(pids)
+            // Whoever ends the test ends its group.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("there is a shell");
+        let said = keeper.stdout.as_mut().expect("it is piped");
+        said.read_exact(&mut [0]).expect("they stand still");
+        Self(keeper)
     }
 }
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        send("-CONT", &self.0);
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
-}
-
-fn send(signal: &str, pids: &[String]) {
-    let sent = Command::new("kill").arg(signal).args(pids).status();
-    assert!(sent.expect("there is a kill command").success());
 }
 
 async fn sessions(sql: &Sql) -> Vec<String> {
@@ -246,7 +260,7 @@ async fn sessions_that_stand_still_are_given_up_and_others_take_their_place() {
     let asked = (0..20).map(|_| client.get("/events").into_future());
     join_all(asked).await;
     let sql = service.database.sql().await;
-    let stopped = Stopped::sessions(sessions(&sql).await);
+    let stopped = Stopped::sessions(&sessions(&sql).await);
 
     let asked = (0..20).map(|_| client.book(user_id, event_id, 1).into_future());
     let noticed = Instant::now();

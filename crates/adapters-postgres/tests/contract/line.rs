@@ -1,7 +1,8 @@
 //! The line between a store and PostgreSQL, to be broken by a test.
 
 use adapters_postgres::PgSettings;
-use tokio::io::{AsyncReadExt, copy_bidirectional};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, watch};
 
@@ -27,10 +28,41 @@ enum Newcomer {
     Ignored,
 }
 
+/// What is answered by silence when the store says it once more than so often, and how
+/// often that happened.
+#[derive(Debug, Clone, Copy, Default)]
+struct Trap {
+    text: Option<(&'static str, usize)>,
+    sprung: usize,
+}
+
+impl Trap {
+    fn springs_at(&mut self, piece: &[u8]) -> bool {
+        let Some((text, skip)) = &mut self.text else {
+            return false;
+        };
+        if !piece
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+        {
+            return false;
+        }
+        if let Some(fewer) = skip.checked_sub(1) {
+            *skip = fewer;
+            return false;
+        }
+        self.text = None;
+        self.sprung += 1;
+        true
+    }
+}
+
 /// A line that stands in front of the server of some settings.
+#[derive(Clone)]
 pub(crate) struct Line {
     orders: broadcast::Sender<Order>,
     newcomers: watch::Sender<Newcomer>,
+    trap: watch::Sender<Trap>,
 }
 
 impl Line {
@@ -43,15 +75,14 @@ impl Line {
         let (user, rest) = settings.url.split_once('@').expect("a URL with a user");
         let (server, database) = rest.split_once('/').expect("a URL with a database");
         let (orders, _) = broadcast::channel(16);
-        let (newcomers, newcomer) = watch::channel(Newcomer::Carried);
-        tokio::spawn(accept(
-            listener,
-            server.to_owned(),
-            orders.clone(),
-            newcomer,
-        ));
+        let line = Self {
+            orders,
+            newcomers: watch::Sender::new(Newcomer::Carried),
+            trap: watch::Sender::default(),
+        };
+        tokio::spawn(accept(listener, server.to_owned(), line.clone()));
         settings.url = format!("{user}@127.0.0.1:{port}/{database}");
-        Self { orders, newcomers }
+        line
     }
 
     /// Ends all connections.
@@ -69,6 +100,17 @@ impl Line {
         let _ = self.orders.send(Order::Hush);
     }
 
+    /// Has the next connection on which the store says that, after it was said so often,
+    /// fall silent for good. The server hears it.
+    pub(crate) fn hush_after(&self, text: &'static str, skip: usize) {
+        self.trap.send_modify(|trap| trap.text = Some((text, skip)));
+    }
+
+    /// How many connections fell silent so.
+    pub(crate) fn hushed(&self) -> usize {
+        self.trap.borrow().sprung
+    }
+
     /// Whether new connections come about.
     pub(crate) fn open(&self, open: bool) {
         self.newcomers.send_replace(match open {
@@ -83,19 +125,15 @@ impl Line {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    server: String,
-    orders: broadcast::Sender<Order>,
-    newcomer: watch::Receiver<Newcomer>,
-) {
+async fn accept(listener: TcpListener, server: String, line: Line) {
     let mut ignored = Vec::new();
     while let Ok((near, _)) = listener.accept().await {
-        let newcomer = *newcomer.borrow();
+        let newcomer = *line.newcomers.borrow();
         match newcomer {
             Newcomer::Carried => {
                 let far = TcpStream::connect(&server).await.expect("a server");
-                tokio::spawn(carry(near, far, orders.subscribe()));
+                let orders = line.orders.subscribe();
+                tokio::spawn(carry(near, far, orders, line.trap.clone()));
             }
             Newcomer::Refused => {}
             Newcomer::Ignored => ignored.push(near),
@@ -103,17 +141,47 @@ async fn accept(
     }
 }
 
-async fn carry(mut near: TcpStream, mut far: TcpStream, mut orders: broadcast::Receiver<Order>) {
+async fn carry(
+    near: TcpStream,
+    far: TcpStream,
+    mut orders: broadcast::Receiver<Order>,
+    trap: watch::Sender<Trap>,
+) {
+    let (mut near_read, mut near_write) = near.into_split();
+    let (mut far_read, mut far_write) = far.into_split();
     let order = tokio::select! {
-        _ = copy_bidirectional(&mut near, &mut far) => return,
-        order = orders.recv() => order,
+        order = there(&mut near_read, &mut far_write, &trap) => order,
+        _ = copy(&mut far_read, &mut near_write) => return,
+        order = orders.recv() => order.ok(),
     };
-    if let Ok(Order::Hush) = order {
+    if let Some(Order::Hush) = order {
         return std::future::pending().await;
     }
-    drop(near);
-    if let Ok(Order::Lose) = order {
+    drop((near_read, near_write));
+    if let Some(Order::Lose) = order {
         let mut lost = [0; 4096];
-        while let Ok(1..) = far.read(&mut lost).await {}
+        while let Ok(1..) = far_read.read(&mut lost).await {}
+    }
+}
+
+/// From the store to the server, until the store has no more to say or a trap springs.
+async fn there(
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
+    trap: &watch::Sender<Trap>,
+) -> Option<Order> {
+    let mut piece = vec![0; 16 * 1024];
+    loop {
+        let length = from
+            .read(&mut piece)
+            .await
+            .ok()
+            .filter(|length| *length > 0)?;
+        let piece = &piece[..length];
+        to.write_all(piece).await.ok()?;
+        let springs = trap.send_if_modified(|trap| trap.springs_at(piece));
+        if springs {
+            return Some(Order::Hush);
+        }
     }
 }

@@ -29,6 +29,7 @@ pub(crate) fn settings(name: &str, keep_keys: Duration) -> PgSettings {
         answer_timeout: PATIENCE,
         lock_timeout: PATIENCE,
         statement_timeout: PATIENCE,
+        commit_timeout: PATIENCE,
         keep_keys,
         batches: Limits::default(),
     }

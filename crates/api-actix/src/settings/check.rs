@@ -22,12 +22,15 @@ impl Settings {
         self.check_http()?;
         self.check_admin_keys()?;
         self.check_auth()?;
-        let booking = self.database.acquire_timeout + 2 * self.database.statement_timeout;
+        let database = &self.database;
+        let booking =
+            database.acquire_timeout + 2 * database.statement_timeout + database.commit_timeout;
         if self.gate.lease_ttl <= booking {
             return Err(wrong(
                 "gate.lease_ttl",
-                "must be longer than database.acquire_timeout and twice \
-                 database.statement_timeout: a lease must outlive its booking",
+                "must be longer than database.acquire_timeout, twice \
+                 database.statement_timeout and database.commit_timeout together: a lease must \
+                 outlive its booking",
             ));
         }
         self.rate_limit.policies()?;
@@ -115,6 +118,7 @@ impl Settings {
                 "database.statement_timeout",
                 self.database.statement_timeout,
             ),
+            ("database.commit_timeout", self.database.commit_timeout),
             ("database.wait", self.database.wait),
             ("redis.response_timeout", self.redis.response_timeout),
             ("redis.connect_timeout", self.redis.connect_timeout),

@@ -42,6 +42,7 @@ impl Default for DatabaseSettings {
             answer_timeout: Duration::from_secs(2),
             lock_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(15),
+            commit_timeout: Duration::from_secs(5),
             wait: Duration::from_secs(5),
             migrate_on_start: true,
         }

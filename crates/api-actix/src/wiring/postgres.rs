@@ -36,6 +36,7 @@ impl Plan {
             answer_timeout: database.answer_timeout,
             lock_timeout: database.lock_timeout,
             statement_timeout: database.statement_timeout,
+            commit_timeout: database.commit_timeout,
             keep_keys: settings.idempotency.keep,
             batches: batches(settings),
         };

@@ -35,7 +35,7 @@ max_wal_senders = 4
 
 /// A PostgreSQL with a migrated database and users, gone when dropped.
 #[derive(Debug)]
-pub(crate) struct OwnPostgres {
+pub struct OwnPostgres {
     folder: TempDir,
     port: u16,
     child: Option<Child>,
@@ -45,7 +45,7 @@ pub(crate) struct OwnPostgres {
 
 impl OwnPostgres {
     /// Starts one on a copy of what all of them begin with.
-    pub(crate) async fn start(environment: Environment) -> Self {
+    pub async fn start(environment: Environment) -> Self {
         let template = template().await;
         let folder = folder("postgres-");
         copy(&template, &folder.path().join("data"));
@@ -53,7 +53,7 @@ impl OwnPostgres {
     }
 
     /// A standby of this one, which then waits for it with each commit.
-    pub(crate) async fn standby(&self) -> Self {
+    pub async fn standby(&self) -> Self {
         let folder = folder("standby-");
         let primary = format!(
             "host=127.0.0.1 port={} user=utsavam application_name=standby",
@@ -104,7 +104,7 @@ impl OwnPostgres {
     }
 
     /// Starts it after it was killed or stopped, and waits until it answers.
-    pub(crate) async fn start_again(&mut self) {
+    pub async fn start_again(&mut self) {
         self.spawn();
         self.wait().await;
     }
@@ -154,7 +154,7 @@ impl OwnPostgres {
     }
 
     /// Ends all its processes at once, like `kill -9`.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else {
             return;
         };
@@ -198,7 +198,7 @@ impl OwnPostgres {
     }
 
     /// The URL under which a server finds its database.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         self.url_of(DATABASE)
     }
 
@@ -207,7 +207,7 @@ impl OwnPostgres {
     }
 
     /// A connection of the test's own.
-    pub(crate) async fn sql(&self) -> Sql {
+    pub async fn sql(&self) -> Sql {
         Sql::connect(&self.url()).await
     }
 

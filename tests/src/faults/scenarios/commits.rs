@@ -49,8 +49,6 @@ pub(super) async fn answer_dropped(plan: Plan) -> Report {
         async |stage, crowd, rng| {
             let mut count = strike(stage, crowd, rng, AtCommit::CutAnswer).await;
             count += strike(stage, crowd, rng, AtCommit::SilenceAnswer).await;
-            // What is silent would stay so for as long as TCP likes.
-            stage.postgres_line.break_connections();
             Fault {
                 count,
                 back: Some(stage.clock.now()),

@@ -3,7 +3,6 @@
 use domain::model::{BookSeats, EventId};
 use domain::ports::StoreError;
 use domain::rules::{Decisions, SaleAnswer, SaleCommand, decide};
-use futures::FutureExt;
 use group_commit::Group;
 
 use crate::Database;
@@ -15,7 +14,7 @@ use super::facts::{self, Facts, Locking, Questions};
 use super::keys::{self, Keys};
 use super::request_id::RequestId;
 use super::traces::Traces;
-use super::writes::{Decided, Writes};
+use super::writes::{self, Decided, Writes};
 
 /// What one transaction is to do.
 pub(super) struct Work {
@@ -120,8 +119,8 @@ async fn once(
             }
         }
         Ok((outcome, Ending::Confirm)) => {
-            let committed = transaction.commit_with(|_| async { Ok(()) }.boxed()).await;
-            committed.map(|()| outcome).map_err(nothing_changed)
+            let confirmed = writes::confirm(transaction, &work.event_ids).await;
+            confirmed.map(|()| outcome).map_err(nothing_changed)
         }
         Ok((outcome, Ending::RollBack)) => {
             // No flush for keys that nothing was sold under.
@@ -140,8 +139,7 @@ enum Ending {
     /// Nothing is to be kept.
     RollBack,
     /// Nothing is changed, but somebody is told of what was done before. That may be seen
-    /// and yet wait for the synchronous standbys; a COMMIT behind it waits for them too. (Not
-    /// where no row is locked, as of a deleted event.)
+    /// and yet wait for the synchronous standbys; a COMMIT behind it waits for them too.
     Confirm,
     /// This is to be written.
     Write(Box<(Writes, Traces)>),

@@ -109,6 +109,14 @@ prepared!(
      FROM done"
 );
 
+prepared!(
+    /// Has COMMIT leave something in the log, behind which it waits for the standbys. Events
+    /// that are sold are locked already, deleted ones are not. Nobody waits for this lock, nor
+    /// it for those of others: it is that of a foreign key.
+    MarkEvents { event_ids: Vec<i64> as Array<BigInt> } -> (BigInt,),
+    "SELECT id FROM events WHERE id = ANY (?) ORDER BY id FOR KEY SHARE"
+);
+
 /// What is to be written.
 #[derive(Clone, Copy)]
 pub(super) struct Decided<'a> {
@@ -170,6 +178,19 @@ impl Writes {
             .await?;
         Ok(())
     }
+}
+
+/// Commits a transaction that changes nothing, so that it waits for the standbys.
+pub(super) async fn confirm(
+    transaction: Transaction,
+    event_ids: &[EventId],
+) -> Result<(), StoreError> {
+    let mark = MarkEvents {
+        event_ids: event_ids.iter().map(|id| id.get()).collect(),
+    };
+    let marked = transaction
+        .commit_with(|connection| async move { mark.load(&mut &*connection).await }.boxed());
+    marked.await.map(|_: Vec<(i64,)>| ())
 }
 
 /// What the figure of each event changes by. A booking inserted by hand was never

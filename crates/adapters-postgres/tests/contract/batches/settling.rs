@@ -13,6 +13,12 @@ use tokio_postgres::Client;
 use crate::line::Line;
 use crate::shop::{Shop, all, command, event, keyed};
 
+/// What the answer to COMMIT may take where nobody is patient.
+const HASTY: Duration = Duration::from_millis(500);
+
+/// Far above all limits of whoever is not patient, far below the others'.
+const SOON: Duration = Duration::from_secs(20);
+
 /// A shop whose store is at the other end of a line, and has a session in which
 /// everything is prepared, so that COMMIT is sent with the writes.
 async fn shop_on_a_line(adjust: impl FnOnce(&mut PgSettings)) -> (Shop, Line) {
@@ -197,6 +203,66 @@ async fn a_commit_that_takes_longer_than_locks_are_waited_for_is_looked_after_ag
     }
     line.lose();
     booked.await.expect("no panic").expect("booked");
+    shop.assert_made(1).await;
+}
+
+/// As at a primary whose standby is slow: the COMMIT goes on without its connection, and
+/// whoever looks after it waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_takes_longer_than_it_may_is_waited_for_by_who_looks_after_it() {
+    let (shop, _line) = shop_on_a_line(|settings| settings.commit_timeout = HASTY).await;
+    let commits = shop.hold_commits().await;
+    let booked = shop.book(command(1, 1));
+    // The COMMIT, and who looks after it.
+    let looked = tokio::time::timeout(SOON, shop.until_waiting(2));
+    looked.await.expect("somebody looks");
+    assert!(!booked.is_finished());
+    let_go(commits).await;
+    booked.await.expect("no panic").expect("booked");
+    shop.assert_made(1).await;
+}
+
+/// And nothing else notices: the server is not lost. The answer to the writes may be gone
+/// with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_of_commit_that_never_comes_costs_nobody_a_booking() {
+    let (shop, line) = shop_on_a_line(|settings| {
+        settings.commit_timeout = HASTY;
+        settings.statement_timeout = Duration::from_secs(3);
+    })
+    .await;
+    for (user, held) in [(1, "COMMIT"), (2, "writes")] {
+        let holder = match held {
+            "COMMIT" => shop.hold_commits().await,
+            _ => shop.hold_totals().await,
+        };
+        let booked = shop.book(keyed(user, 1, "k"));
+        shop.until_waiting(1).await;
+        line.hush();
+        let_go(holder).await;
+        let booked = tokio::time::timeout(SOON, booked);
+        let booked = booked.await.expect("an answer").expect("no panic");
+        assert!(!booked.expect("booked").replayed, "{held}");
+        // The silent connection is not used again.
+        for user in 3..=5 {
+            let booked = tokio::time::timeout(SOON, shop.store.book(command(user, 1)));
+            booked.await.expect("an answer").expect("booked");
+        }
+    }
+    shop.assert_made(8).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_of_rollback_that_never_comes_keeps_nobody_waiting() {
+    let (shop, line) = shop_on_a_line(|settings| settings.commit_timeout = HASTY).await;
+    line.hush_after("ROLLBACK", 0);
+    let refused = tokio::time::timeout(SOON, shop.store.book(command(777, 1)));
+    let refused = refused.await.expect("an answer");
+    let unknown_user = matches!(refused, Err(BookError::UserNotFound(_)));
+    assert!(unknown_user, "{refused:?}");
+    assert_eq!(line.hushed(), 1);
+    let booked = tokio::time::timeout(SOON, shop.store.book(command(1, 1)));
+    booked.await.expect("an answer").expect("booked");
     shop.assert_made(1).await;
 }
 
