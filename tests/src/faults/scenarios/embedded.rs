@@ -18,10 +18,10 @@ use crate::server::TestServer;
 use crate::sql::Sql;
 
 /// All that the disk takes.
-const BYTES: usize = 32 * 1024 * 1024;
+const BYTES: usize = 128 * 1024 * 1024;
 
-/// Users of one round.
-const USERS: i64 = 1_000;
+/// Users of one round: more than can have asked by its end.
+const USERS: i64 = 4_000;
 
 /// A disk of its own, in memory, as small as one likes. Only root may make one.
 struct SmallDisk {
@@ -94,12 +94,14 @@ pub(super) async fn disk_full(plan: Plan) -> Report {
         for capacity in [300, 12, 30] {
             published.insert(client.publish(capacity).await, capacity);
         }
+        let hot = published.keys().next().copied();
         add_users(&Sql::open(&file), users).await;
         let offered: Vec<_> = published
             .keys()
             .map(|&event| Offered {
                 event,
-                calls_max: 150,
+                // However long it takes to fill the disk, somebody still asks.
+                calls_max: if Some(event) == hot { usize::MAX } else { 150 },
                 is_resized: false,
             })
             .collect();
