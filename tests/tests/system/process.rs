@@ -500,7 +500,10 @@ async fn whoever_asks_a_second_time_does_not_wait_for_requests() {
     })
     .await;
     assert_ends_at_once(service, event_id, "TERM").await;
-    assert!(booking.await.expect("no panic").is_err());
+    // Cut off, unless the queue went before the connection did.
+    if let Ok(answer) = booking.await.expect("no panic") {
+        answer.problem(503, "unavailable");
+    }
 }
 
 #[tokio::test]
