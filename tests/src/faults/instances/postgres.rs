@@ -284,11 +284,12 @@ async fn template() -> PathBuf {
     ready
 }
 
-/// Registers users without a word to any server. Their ids are the numbers.
+/// Registers users without a word to any server. Their ids are the numbers, which the
+/// sequence would not give after PostgreSQL was killed: it skips some then.
 pub(crate) async fn add_users(sql: &Sql, ids: std::ops::Range<i64>) {
     sql.run(&format!(
-        "INSERT INTO users (email) SELECT 'user' || n || '@example.com' \
-         FROM generate_series({}, {}) AS n",
+        "INSERT INTO users (id, email) OVERRIDING SYSTEM VALUE \
+         SELECT n, 'user' || n || '@example.com' FROM generate_series({}, {}) AS n",
         ids.start,
         ids.end - 1
     ))
