@@ -54,12 +54,9 @@ impl From<BookError> for Problem {
                 detail,
             ),
             // No Retry-After: nobody knows when sales go on.
-            BookError::SalesPaused(_) => Self::new(
-                StatusCode::CONFLICT,
-                "sales_paused",
-                "Sales paused",
-                detail,
-            ),
+            BookError::SalesPaused(_) => {
+                Self::new(StatusCode::CONFLICT, "sales_paused", "Sales paused", detail)
+            }
             BookError::NotEnoughSeats { .. } => Self::new(
                 StatusCode::CONFLICT,
                 "not_enough_seats",
