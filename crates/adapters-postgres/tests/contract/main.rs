@@ -6,6 +6,7 @@ mod audit_batches;
 mod batches;
 mod line;
 mod migrations;
+mod pause_and_bookings;
 mod shop;
 mod silence;
 mod standing;
