@@ -134,6 +134,7 @@ CREATE TABLE public.events (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     deleted_at timestamp with time zone,
+    sales_paused_at timestamp with time zone,
     CONSTRAINT events_seats_available_range CHECK (((seats_available >= 0) AND (seats_available <= capacity)))
 )
 WITH (fillfactor='60');
@@ -162,6 +163,12 @@ CREATE TABLE public.password_tokens (
     digest bytea NOT NULL,
     good_until timestamp with time zone NOT NULL,
     CONSTRAINT password_tokens_digest_check CHECK ((octet_length(digest) = 32))
+);
+
+CREATE TABLE public.sales_paused (
+    slot smallint NOT NULL,
+    paused_at timestamp with time zone NOT NULL,
+    CONSTRAINT sales_paused_slot_check CHECK ((slot = 0))
 );
 
 CREATE TABLE public.sessions (
@@ -252,6 +259,9 @@ ALTER TABLE ONLY public.password_tokens
 ALTER TABLE ONLY public.password_tokens
     ADD CONSTRAINT password_tokens_pkey PRIMARY KEY (user_id);
 
+ALTER TABLE ONLY public.sales_paused
+    ADD CONSTRAINT sales_paused_pkey PRIMARY KEY (slot);
+
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_access_digest_key UNIQUE (access_digest);
 
@@ -289,6 +299,8 @@ CREATE INDEX bookings_of_user ON public.bookings USING btree (user_id, created_a
 CREATE INDEX event_sales_top ON public.event_sales USING btree (confirmed_bookings DESC, event_id DESC);
 
 CREATE INDEX events_by_start ON public.events USING btree (start_at, id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX events_paused ON public.events USING btree (sales_paused_at DESC, id DESC) WHERE ((sales_paused_at IS NOT NULL) AND (deleted_at IS NULL));
 
 CREATE INDEX idempotency_keys_oldest ON public.idempotency_keys USING btree (created_at);
 

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use domain::ports::{
     AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
-    EventStore, Maintenance, Probe, RateLimiter, Reconciliation, SalesReports, SeatGate,
-    SessionStore, StoreError, UserStore,
+    EventStore, Maintenance, Probe, RateLimiter, Reconciliation, SalesControl, SalesReports,
+    SeatGate, SessionStore, StoreError, UserStore,
 };
 use store_contract::{
     AccountsBackend, Backend, Damage, GateBackend, LimiterBackend, ReconciliationBackend,
@@ -25,8 +25,8 @@ use crate::error::before_commit;
 use crate::{
     Database, InProcessRateLimiter, InProcessSeatGate, SqliteAccountStore, SqliteApiKeyStore,
     SqliteAuditLog, SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore,
-    SqliteLocation, SqliteMaintenance, SqliteProbe, SqliteReconciliation, SqliteSalesReports,
-    SqliteSessionStore, SqliteSettings, SqliteUserStore,
+    SqliteLocation, SqliteMaintenance, SqliteProbe, SqliteReconciliation, SqliteSalesControl,
+    SqliteSalesReports, SqliteSessionStore, SqliteSettings, SqliteUserStore,
 };
 
 /// Where a store under test keeps its data.
@@ -59,6 +59,7 @@ struct Store<P> {
     events: SqliteEventStore,
     users: SqliteUserStore,
     sales: SqliteSalesReports,
+    control: SqliteSalesControl,
     maintenance: SqliteMaintenance,
     demo: SqliteDemoStore,
     probe: SqliteProbe,
@@ -99,6 +100,7 @@ impl<P: Place> Backend for Store<P> {
             events: SqliteEventStore::new(db()),
             users: SqliteUserStore::new(db()),
             sales: SqliteSalesReports::new(db()),
+            control: SqliteSalesControl::new(db()),
             maintenance: SqliteMaintenance::new(db()),
             demo: SqliteDemoStore::new(db()),
             probe: SqliteProbe::new(db()),
@@ -140,6 +142,10 @@ impl<P: Place> Backend for Store<P> {
 
     fn sales(&self) -> &dyn SalesReports {
         &self.sales
+    }
+
+    fn control(&self) -> &dyn SalesControl {
+        &self.control
     }
 
     fn maintenance(&self) -> &dyn Maintenance {

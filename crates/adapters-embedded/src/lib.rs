@@ -47,5 +47,6 @@ pub use settings::{LocationError, SqliteLocation, SqliteSettings};
 pub use store::{
     SqliteAccountStore, SqliteApiKeyStore, SqliteArchive, SqliteAuditLog, SqliteBookingRecords,
     SqliteBookingStore, SqliteDemoStore, SqliteEventStore, SqliteMaintenance, SqliteProbe,
-    SqliteReconciliation, SqliteSalesReports, SqliteSessionStore, SqliteUserStore,
+    SqliteReconciliation, SqliteSalesControl, SqliteSalesReports, SqliteSessionStore,
+    SqliteUserStore,
 };

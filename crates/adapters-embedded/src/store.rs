@@ -17,6 +17,7 @@ mod maintenance;
 mod probe;
 mod reconciliation;
 mod sales;
+mod sales_control;
 mod sessions;
 mod shared_find;
 mod users;
@@ -33,6 +34,7 @@ pub use maintenance::SqliteMaintenance;
 pub use probe::SqliteProbe;
 pub use reconciliation::SqliteReconciliation;
 pub use sales::SqliteSalesReports;
+pub use sales_control::SqliteSalesControl;
 pub use sessions::SqliteSessionStore;
 pub use users::SqliteUserStore;
 

@@ -31,6 +31,6 @@ pub use group_commit::{Limits, Load};
 pub use migrate::{MigrateError, Migrated, migrate, schema_is_current};
 pub use store::{
     PgAccountStore, PgApiKeyStore, PgArchive, PgAuditLog, PgBookingRecords, PgBookingStore,
-    PgDemoStore, PgEventStore, PgMaintenance, PgProbe, PgReconciliation, PgSalesReports,
-    PgSessionStore, PgUserStore,
+    PgDemoStore, PgEventStore, PgMaintenance, PgProbe, PgReconciliation, PgSalesControl,
+    PgSalesReports, PgSessionStore, PgUserStore,
 };

@@ -6,8 +6,8 @@ use domain::model::{
     Account, Actor, ApiKey, ApiKeyId, ApiKeyName, AttendedBooking, AuditEntry, AuditId,
     AuditObject, AuditRecord, Booking, BookingId, BookingStatus, Capacity, ConfirmedSums,
     Credentials, Deletion, Email, Event, EventFigures, EventId, EventName, EventSales, EventSeats,
-    Invalid, KeyFault, KeyFaultKind, KeyPlace, PasswordHash, PublishEvent, Scope, Scopes,
-    SeatCount, Session, SessionId, User, UserId, UserName, Venue,
+    Invalid, KeyFault, KeyFaultKind, KeyPlace, PasswordHash, PausedEvent, PublishEvent, Scope,
+    Scopes, SeatCount, Session, SessionId, User, UserId, UserName, Venue,
 };
 use domain::ports::StoreError;
 
@@ -230,6 +230,25 @@ impl TryFrom<EventSeatsRow> for EventSeats {
             event_id: EventId::try_new(row.id)?,
             seats_available: Capacity::try_new(row.seats_available.into())?,
             start_at: row.start_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct PausedEventRow {
+    id: i64,
+    name: String,
+    paused_at: DateTime<Utc>,
+}
+
+impl TryFrom<PausedEventRow> for PausedEvent {
+    type Error = Invalid;
+
+    fn try_from(row: PausedEventRow) -> Result<Self, Invalid> {
+        Ok(Self {
+            event_id: EventId::try_new(row.id)?,
+            name: EventName::parse(&row.name)?,
+            paused_at: row.paused_at,
         })
     }
 }

@@ -12,6 +12,7 @@ mod maintenance;
 mod probe;
 mod reconciliation;
 mod sales;
+mod sales_control;
 mod sessions;
 mod totals;
 mod users;
@@ -28,6 +29,7 @@ pub use maintenance::PgMaintenance;
 pub use probe::PgProbe;
 pub use reconciliation::PgReconciliation;
 pub use sales::PgSalesReports;
+pub use sales_control::PgSalesControl;
 pub use sessions::PgSessionStore;
 pub use users::PgUserStore;
 

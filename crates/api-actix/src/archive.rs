@@ -12,7 +12,7 @@ pub(crate) use reader::ArchiveReader;
 pub(crate) use writer::ArchiveWriter;
 
 /// The version of the format, in the header. Those from 1 on are read.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// The longest line, its end included. The longest that is written has two names
 /// of 255 characters and takes 7 KiB if every one of them is escaped.

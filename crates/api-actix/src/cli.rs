@@ -63,6 +63,12 @@ enum Command {
     /// what could not be is for people to decide. 1: it could not be compared.
     /// Safe beside servers on PostgreSQL; the embedded store is open to one process.
     Reconcile(commands::reconcile::Options),
+    /// Pause and resume sales of one event or of all, in all servers at once.
+    ///
+    /// For emergencies; needs the database and no server. The embedded store is open to
+    /// one process: while a server has it, that server is asked over HTTP.
+    #[command(subcommand)]
+    Sales(commands::sales::Action),
     /// Write all users, events, bookings, keys and the audit log into an archive.
     ///
     /// The archive is one state of the store, whatever is sold meanwhile, and
@@ -125,6 +131,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Health => commands::health::ask(&settings),
         Command::Serve => commands::block_on(commands::serve::serve(settings)),
         Command::Migrate => commands::block_on(commands::migrate::migrate(settings)),
+        Command::Sales(action) => commands::block_on(commands::sales::sales(settings, action)),
         Command::SeedDemo => commands::block_on(commands::seed_demo::seed_demo(settings)),
         Command::Export { file } => commands::block_on(commands::export::export(settings, file)),
         Command::Import { file } => commands::block_on(commands::import::import(settings, file)),

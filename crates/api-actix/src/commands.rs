@@ -7,6 +7,7 @@ pub(crate) mod import;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod reconcile;
+pub(crate) mod sales;
 pub(crate) mod seed_demo;
 pub(crate) mod serve;
 

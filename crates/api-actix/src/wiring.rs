@@ -23,7 +23,7 @@ use domain::model::SeatCount;
 use domain::ports::{
     AccountStore, ApiKeyStore, Archive, AuditLog, BookingRecords, BookingStore, DemoStore,
     EventCatalogue, EventStore, Maintenance, NoGate, Probe, RateLimiter, Reconciliation,
-    SalesReports, SeatGate, SessionStore, UserStore,
+    SalesControl, SalesReports, SeatGate, SessionStore, UserStore,
 };
 use domain::rules::BookingPolicy;
 use futures::FutureExt;
@@ -67,6 +67,7 @@ pub(crate) struct Stores {
     pub(crate) api_keys: Arc<dyn ApiKeyStore>,
     pub(crate) audit: Arc<dyn AuditLog>,
     pub(crate) sales: Arc<dyn SalesReports>,
+    pub(crate) control: Arc<dyn SalesControl>,
     pub(crate) demo: Arc<dyn DemoStore>,
     pub(crate) maintenance: Arc<dyn Maintenance>,
     pub(crate) reconciliation: Arc<dyn Reconciliation>,
@@ -181,6 +182,11 @@ impl Plan {
             StorePlan::Postgres(_) => Ok(()),
             StorePlan::Embedded(settings) => embedded::require_data(settings),
         }
+    }
+
+    /// Whether the store is a file that one process may have open.
+    pub(crate) fn is_embedded(&self) -> bool {
+        matches!(self.store, StorePlan::Embedded(_))
     }
 
     /// Opens the store, waiting for it if need be.

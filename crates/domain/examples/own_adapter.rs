@@ -41,6 +41,7 @@ impl BookingStore for SchoolTheatre {
             start_at: DateTime::UNIX_EPOCH + TimeDelta::hours(20),
             seats_available: state.seats_left,
             now: DateTime::UNIX_EPOCH,
+            is_paused: false,
         });
         let request = SeatRequest {
             user: Some(Standing::Good),

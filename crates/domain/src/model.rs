@@ -12,6 +12,7 @@ mod figures;
 mod idempotency;
 mod ids;
 mod page;
+mod pause;
 mod principal;
 mod rate;
 mod reservation;
@@ -37,6 +38,7 @@ pub use figures::{
 pub use idempotency::{IdempotencyKey, KeyedBooking};
 pub use ids::{ApiKeyId, AuditId, BookingId, EventId, SessionId, UserId};
 pub use page::{Listing, Page, PageCursor, PageLimit, Pointed, Timeline, TopSellers};
+pub use pause::{PausedEvent, PausedSales};
 pub use principal::Principal;
 pub use rate::{LimitSubject, RateDecision, RatePolicy};
 pub use reservation::ReservationId;

@@ -26,6 +26,7 @@ mod maintenance;
 mod probe;
 mod reconciliation;
 mod sales;
+mod sales_control;
 mod sessions;
 mod users;
 
@@ -45,6 +46,7 @@ pub use maintenance::Maintenance;
 pub use probe::{Probe, ProbeError};
 pub use reconciliation::Reconciliation;
 pub use sales::SalesReports;
+pub use sales_control::{PauseError, SalesControl};
 pub use sessions::{BeginSessionError, RefreshError, SessionStore};
 pub use users::{RegisterError, UserStore};
 
@@ -65,6 +67,7 @@ pub mod mocks {
     pub use super::probe::MockProbe;
     pub use super::reconciliation::MockReconciliation;
     pub use super::sales::MockSalesReports;
+    pub use super::sales_control::MockSalesControl;
     pub use super::sessions::MockSessionStore;
     pub use super::users::MockUserStore;
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use domain::model::{BookingId, EventId, UserId};
 use domain::ports::{
     AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
-    EventStore, Maintenance, Probe, RateLimiter, Reconciliation, SalesReports, SeatGate,
-    SessionStore, UserStore,
+    EventStore, Maintenance, Probe, RateLimiter, Reconciliation, SalesControl, SalesReports,
+    SeatGate, SessionStore, UserStore,
 };
 
 /// How a store is to be set up for a test.
@@ -47,6 +47,8 @@ pub trait Backend: Send + Sync + 'static {
     fn users(&self) -> &dyn UserStore;
     /// The port of that name.
     fn sales(&self) -> &dyn SalesReports;
+    /// The port of that name.
+    fn control(&self) -> &dyn SalesControl;
     /// The port of that name.
     fn maintenance(&self) -> &dyn Maintenance;
     /// The port of that name.

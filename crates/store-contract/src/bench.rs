@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use chrono::{DateTime, Utc};
 use domain::model::{
     AttendedBooking, BookSeats, Booked, Booking, BookingId, BookingStatus, Cancelled, ChangedEvent,
-    Event, EventChange, EventId, EventSales, NewUser, Page, PageLimit, User, UserId,
+    Event, EventChange, EventId, EventSales, NewUser, Page, PageLimit, PausedEvent, User, UserId,
 };
 use domain::ports::{BookError, ChangeEventError};
 
@@ -83,6 +83,42 @@ impl Bench {
         patiently(|| self.events().delete(event_id))
             .await
             .expect("deleted");
+    }
+
+    /// Pauses an event. Since when is it?
+    pub(crate) async fn pause(&self, event_id: EventId) -> DateTime<Utc> {
+        let paused = patiently(|| self.control().pause(event_id)).await;
+        paused.expect("paused")
+    }
+
+    pub(crate) async fn resume(&self, event_id: EventId) {
+        let resumed = patiently(|| self.control().resume(event_id)).await;
+        resumed.expect("resumed");
+    }
+
+    /// Pauses all sales. Since when are they?
+    pub(crate) async fn pause_all(&self) -> DateTime<Utc> {
+        let paused = patiently(|| self.control().pause_all()).await;
+        paused.expect("paused")
+    }
+
+    pub(crate) async fn resume_all(&self) {
+        let resumed = patiently(|| self.control().resume_all()).await;
+        resumed.expect("resumed");
+    }
+
+    /// The pause of all, and the events that are paused by themselves.
+    pub(crate) async fn paused(&self) -> (Option<DateTime<Utc>>, Vec<PausedEvent>) {
+        let events = walk(PageLimit::MAX, |page| self.paused_page(page)).await;
+        let first = self.control().paused(Page::first(PageLimit::MAX)).await;
+        (first.expect("what is paused").all_paused_at, events)
+    }
+
+    pub(crate) async fn paused_page(
+        &self,
+        page: Page<domain::model::Timeline>,
+    ) -> domain::model::Listing<PausedEvent> {
+        self.control().paused(page).await.expect("a page").events
     }
 
     pub(crate) async fn try_book(

@@ -32,6 +32,7 @@
 //!     fn catalogue(&self) -> &dyn EventCatalogue { &self.0 }
 //!     fn users(&self) -> &dyn UserStore { &self.0 }
 //!     fn sales(&self) -> &dyn SalesReports { &self.0 }
+//!     fn control(&self) -> &dyn SalesControl { &self.0 }
 //!     fn maintenance(&self) -> &dyn Maintenance { &self.0 }
 //!     fn demo(&self) -> &dyn DemoStore { &self.0 }
 //!     fn probe(&self) -> &dyn Probe { &self.0 }

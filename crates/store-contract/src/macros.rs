@@ -122,6 +122,24 @@ macro_rules! store_contract {
                 any_place_in_the_report_is_accepted
                 parallel_bookings_of_many_events_are_all_counted
             }
+            pausing by run_store {
+                a_pause_has_a_time_that_stays
+                a_paused_event_sells_nothing_until_it_is_resumed
+                a_pause_of_all_stops_every_event_also_later_ones
+                an_event_sells_when_neither_it_nor_everything_is_paused
+                a_pause_is_told_after_everything_but_the_seats
+                a_bound_key_is_answered_in_spite_of_a_pause
+                a_refusal_of_what_is_paused_leaves_the_key_free
+                all_else_goes_on_while_sales_are_paused
+                an_event_that_is_unknown_or_deleted_is_neither_paused_nor_resumed
+                what_is_paused_is_listed_the_latest_first
+                any_place_in_the_list_of_what_is_paused_is_accepted
+                parallel_pauses_have_one_time
+            }
+            pause_races by run_store {
+                nothing_is_booked_of_an_event_after_its_pause
+                nothing_is_booked_after_the_pause_of_all
+            }
             maintenance by run_store {
                 where_nothing_was_deleted_nothing_is_marked
                 deletions_are_finished_in_pieces_of_any_size

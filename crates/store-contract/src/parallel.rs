@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use domain::ports::{
     AccountError, ApiKeyError, BeginSessionError, BookError, CancelError, ChangeEventError,
-    DeleteEventError, RedeemError, RefreshError, RegisterError, SetPasswordError, StoreError,
+    DeleteEventError, PauseError, RedeemError, RefreshError, RegisterError, SetPasswordError,
+    StoreError,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -59,6 +60,7 @@ may_be_busy!(
     CancelError,
     ChangeEventError,
     DeleteEventError,
+    PauseError,
     RedeemError,
     RefreshError,
     RegisterError,

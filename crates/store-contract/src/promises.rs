@@ -24,6 +24,8 @@ pub mod limiter;
 pub mod limiter_races;
 pub mod maintenance;
 pub mod password_tokens;
+pub mod pause_races;
+pub mod pausing;
 pub mod probe;
 pub mod races;
 pub mod random;

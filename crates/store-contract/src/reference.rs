@@ -9,6 +9,7 @@ mod limiter;
 mod memory;
 mod model;
 mod reconciliation;
+mod sales_control;
 mod sessions;
 
 pub use gate::MemoryGate;

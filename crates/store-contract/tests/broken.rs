@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use domain::model::{BookSeats, Booked, BookingId, Cancelled};
 use domain::ports::{
     BookError, BookingRecords, BookingStore, CancelError, DemoStore, EventCatalogue, EventStore,
-    Maintenance, Probe, SalesReports, UserStore,
+    Maintenance, Probe, SalesControl, SalesReports, UserStore,
 };
 use store_contract::promises::{dropped, idempotency};
 use store_contract::reference::MemoryStore;
@@ -91,6 +91,10 @@ impl Backend for ForgetfulStore {
     }
 
     fn sales(&self) -> &dyn SalesReports {
+        &self.inner
+    }
+
+    fn control(&self) -> &dyn SalesControl {
         &self.inner
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use domain::ports::{
     AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
-    EventStore, Maintenance, Probe, RateLimiter, Reconciliation, SalesReports, SeatGate,
-    SessionStore, UserStore,
+    EventStore, Maintenance, Probe, RateLimiter, Reconciliation, SalesControl, SalesReports,
+    SeatGate, SessionStore, UserStore,
 };
 use store_contract::reference::{MemoryGate, MemoryLimiter, MemoryStore};
 use store_contract::{
@@ -47,6 +47,10 @@ impl Backend for Store {
     }
 
     fn sales(&self) -> &dyn SalesReports {
+        &self.0
+    }
+
+    fn control(&self) -> &dyn SalesControl {
         &self.0
     }
 

@@ -18,6 +18,7 @@ async fn every_admin_call_needs_the_key() {
     let before = service.figures().await;
     let event = format!("/admin/events/{event_id}");
     let bookings = format!("{event}/bookings");
+    let pause = format!("{event}/sales/pause");
     let calls = [
         (Method::GET, "/admin/users", None),
         (Method::POST, "/admin/events", Some(concert())),
@@ -28,6 +29,9 @@ async fn every_admin_call_needs_the_key() {
         (Method::DELETE, &event, None),
         (Method::GET, &bookings, None),
         (Method::GET, "/admin/events/abc/bookings", None),
+        (Method::POST, &pause, None),
+        (Method::POST, "/admin/sales/pause", None),
+        (Method::GET, "/admin/sales", None),
         (Method::GET, "/admin/analytics", None),
         (Method::GET, "/admin/analytics?limit=0", None),
         (Method::POST, "/admin/seed_demo_data", None),

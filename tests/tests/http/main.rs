@@ -23,6 +23,7 @@ mod metrics;
 mod monitoring;
 mod open_mode;
 mod openapi;
+mod pauses;
 mod protocol;
 mod rate_limits;
 mod strictness;

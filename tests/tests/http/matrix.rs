@@ -139,6 +139,19 @@ fn rows() -> Vec<Row> {
         "event_bookings" Organiser("admin:events"), |world, things| {
             world.client.get(&format!("/admin/events/{}/bookings", things.event))
         };
+        "pause_event" Organiser("admin:events"), |world, things| {
+            world.client.post(&format!("/admin/events/{}/sales/pause", things.event), &json!({}))
+        };
+        "resume_event" Organiser("admin:events"), |world, things| {
+            world.client.post(&format!("/admin/events/{}/sales/resume", things.event), &json!({}))
+        };
+        "pause_all_sales" Organiser("admin:events"), |world, _| {
+            world.client.post("/admin/sales/pause", &json!({}))
+        };
+        "resume_all_sales" Organiser("admin:events"), |world, _| {
+            world.client.post("/admin/sales/resume", &json!({}))
+        };
+        "paused_sales" Organiser("admin:events"), |world, _| world.client.get("/admin/sales");
         "analytics" Organiser("admin:events"), |world, _| world.client.get("/admin/analytics");
         "seed_demo_data" Admin, |world, _| world.client.post("/admin/seed_demo_data", &json!({}));
         "list_users" Organiser("users:read"), |world, _| world.client.get("/admin/users");
@@ -236,6 +249,9 @@ impl World {
     }
 
     async fn things(&self, number: usize) -> Things {
+        // Whatever the call before was.
+        let resume = self.client.post("/admin/sales/resume", &json!({}));
+        resume.admin().await.expect(200);
         let booked = self.client.book(self.owner.id, self.event, 1).admin().await;
         let (key, _) = self.client.api_key(&["events:read"]).await;
         let email = json!({ "email": format!("user{number}@example.com") });

@@ -5,7 +5,7 @@ use serde_json::Value;
 use utsavam_tests::{Program, Service};
 
 /// Every call of the contract with the statuses that a client can meet.
-const CALLS: [(&str, &str, &[&str]); 35] = [
+const CALLS: [(&str, &str, &[&str]); 40] = [
     ("get", "/health", &["200"]),
     ("get", "/ready", &["200", "503"]),
     (
@@ -94,6 +94,31 @@ const CALLS: [(&str, &str, &[&str]); 35] = [
     (
         "get",
         "/users/me/export",
+        &["200", "400", "401", "403", "429", "503"],
+    ),
+    (
+        "post",
+        "/admin/events/{}/sales/pause",
+        &["200", "400", "401", "403", "404", "429", "503"],
+    ),
+    (
+        "post",
+        "/admin/events/{}/sales/resume",
+        &["200", "400", "401", "403", "404", "429", "503"],
+    ),
+    (
+        "post",
+        "/admin/sales/pause",
+        &["200", "400", "401", "403", "429", "503"],
+    ),
+    (
+        "post",
+        "/admin/sales/resume",
+        &["200", "400", "401", "403", "429", "503"],
+    ),
+    (
+        "get",
+        "/admin/sales",
         &["200", "400", "401", "403", "429", "503"],
     ),
     (

@@ -31,12 +31,13 @@ const FILL: &str = "
     WHERE id / 3 % 97 = 0;
 
     INSERT INTO events (id, name, venue, start_at, capacity, seats_available, version,
-                        created_at, updated_at, deleted_at)
+                        created_at, updated_at, deleted_at, sales_paused_at)
     SELECT 7 * n, 'Concert ' || n, CASE WHEN n % 2 = 0 THEN 'Hall ' || n END,
            timestamptz '2099-01-01 00:00:00Z' + n * interval '1 hour', 10000 + n, 10000 + n,
            n * 1000, timestamptz '2026-01-01 00:00:00.123456Z',
            timestamptz '2026-02-01 00:00:00.654321Z',
-           CASE WHEN n % 10 = 0 THEN timestamptz '2026-03-01 00:00:00.000001Z' END
+           CASE WHEN n % 10 = 0 THEN timestamptz '2026-03-01 00:00:00.000001Z' END,
+           CASE WHEN n % 7 = 0 THEN timestamptz '2026-02-28 00:00:00.000001Z' END
     FROM generate_series(1, 51) n;
 
     INSERT INTO bookings (id, user_id, event_id, seats, status, created_at, updated_at)

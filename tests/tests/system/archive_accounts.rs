@@ -103,7 +103,7 @@ async fn an_archive_of_the_version_before_is_taken_over_and_goes_on_as_a_new_one
         .next()
         .map(|line| serde_json::from_str(line).expect("a header"))
         .expect("a line");
-    assert_eq!(header["utsavam_archive"], 2);
+    assert_eq!(header["utsavam_archive"], 3);
     let file = folder.path().join("new.jsonl");
     std::fs::write(&file, &exported.stdout).expect("room");
     let other = TestDatabase::empty().await;

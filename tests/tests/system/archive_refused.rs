@@ -6,10 +6,10 @@ use utsavam_tests::TestDatabase;
 
 use crate::archive::{digests, folder, program};
 
-const HEADER: &str = r#"{"utsavam_archive":2,"created_at":"2026-11-22T18:00:00.000000Z"}"#;
+const HEADER: &str = r#"{"utsavam_archive":3,"created_at":"2026-11-22T18:00:00.000000Z"}"#;
 const ALICE: &str = r#"{"kind":"user","id":1,"email":"alice@example.com","name":"Alice","password_hash":null,"created_at":"2026-11-22T18:00:00.000000Z","suspended_at":null,"erased_at":null}"#;
 const BOB: &str = r#"{"kind":"user","id":2,"email":"bob@example.com","name":null,"password_hash":null,"created_at":"2026-11-22T18:00:00.000000Z","suspended_at":null,"erased_at":null}"#;
-const EVENT: &str = r#"{"kind":"event","id":7,"name":"Concert","venue":null,"start_at":"2099-01-01T18:00:00.000000Z","capacity":10,"seats_available":8,"version":1,"created_at":"2026-11-22T18:00:00.000000Z","updated_at":"2026-11-22T18:00:00.000000Z","deleted_at":null}"#;
+const EVENT: &str = r#"{"kind":"event","id":7,"name":"Concert","venue":null,"start_at":"2099-01-01T18:00:00.000000Z","capacity":10,"seats_available":8,"version":1,"created_at":"2026-11-22T18:00:00.000000Z","updated_at":"2026-11-22T18:00:00.000000Z","deleted_at":null,"sales_paused_at":null}"#;
 const BOOKING: &str = r#"{"kind":"booking","id":3,"user_id":1,"event_id":7,"seats":2,"status":"CONFIRMED","created_at":"2026-11-22T18:00:00.000000Z","updated_at":"2026-11-22T18:00:00.000000Z"}"#;
 const KEY: &str = r#"{"kind":"key","user_id":1,"key":"k","booking_id":3,"event_id":7,"seats":2,"created_at":"2026-11-22T18:00:00.000000Z"}"#;
 const API_KEY: &str = r#"{"kind":"api_key","id":4,"name":"till","scopes":["bookings:read"],"secret_digest":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8","created_at":"2026-11-22T18:00:00.000000Z","rotated_at":null,"last_used_at":null,"revoked_at":null}"#;

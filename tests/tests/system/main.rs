@@ -19,6 +19,7 @@ mod metrics;
 mod mixed_traffic;
 mod outages;
 mod overload;
+mod pauses;
 mod process;
 mod races;
 mod reconcile;

@@ -39,7 +39,7 @@ const COLUMNS: [(&str, &str, &[&str]); 21] = [
 ];
 
 /// Tables of ours whose names somebody else may have used.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "users",
     "events",
     "bookings",
@@ -53,6 +53,7 @@ const TABLES: [&str; 13] = [
     "api_keys",
     "audit_log",
     "erasures_pending",
+    "sales_paused",
 ];
 
 /// Whether there is any table under a name that we are going to use.

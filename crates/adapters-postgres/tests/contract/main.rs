@@ -6,6 +6,7 @@ mod audit_batches;
 mod batches;
 mod line;
 mod migrations;
+mod pause_and_bookings;
 mod shop;
 mod silence;
 mod standing;
@@ -15,12 +16,13 @@ use std::time::Duration;
 
 use adapters_postgres::{
     PgAccountStore, PgApiKeyStore, PgAuditLog, PgBookingRecords, PgBookingStore, PgDemoStore,
-    PgEventStore, PgMaintenance, PgProbe, PgReconciliation, PgSalesReports, PgSessionStore,
-    PgUserStore,
+    PgEventStore, PgMaintenance, PgProbe, PgReconciliation, PgSalesControl, PgSalesReports,
+    PgSessionStore, PgUserStore,
 };
 use domain::ports::{
     AccountStore, ApiKeyStore, AuditLog, BookingRecords, BookingStore, DemoStore, EventCatalogue,
-    EventStore, Maintenance, Probe, Reconciliation, SalesReports, SessionStore, UserStore,
+    EventStore, Maintenance, Probe, Reconciliation, SalesControl, SalesReports, SessionStore,
+    UserStore,
 };
 use store_contract::{
     AccountsBackend, Backend, Damage, ReconciliationBackend, StoreSettings, accounts_contract,
@@ -34,6 +36,7 @@ struct Postgres {
     events: PgEventStore,
     users: PgUserStore,
     sales: PgSalesReports,
+    control: PgSalesControl,
     maintenance: PgMaintenance,
     demo: PgDemoStore,
     probe: PgProbe,
@@ -56,6 +59,7 @@ impl Backend for Postgres {
             events: PgEventStore::new(database.clone()),
             users: PgUserStore::new(database.clone()),
             sales: PgSalesReports::new(database.clone()),
+            control: PgSalesControl::new(database.clone()),
             maintenance: PgMaintenance::new(database.clone()),
             demo: PgDemoStore::new(database.clone()),
             probe: PgProbe::new(database.clone()),
@@ -101,6 +105,10 @@ impl Backend for Postgres {
 
     fn sales(&self) -> &dyn SalesReports {
         &self.sales
+    }
+
+    fn control(&self) -> &dyn SalesControl {
+        &self.control
     }
 
     fn maintenance(&self) -> &dyn Maintenance {

@@ -2,9 +2,11 @@
 
 mod accounts;
 mod version_1;
+mod version_2;
 
 pub(super) use accounts::{ApiKeyLine, AuditLine, UserLine};
 pub(super) use version_1::FirstLine;
+pub(super) use version_2::SecondLine;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::model::{
@@ -56,6 +58,8 @@ pub(super) struct EventLine {
     updated_at: String,
     #[serde(deserialize_with = "present")]
     deleted_at: Option<String>,
+    #[serde(deserialize_with = "present")]
+    sales_paused_at: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -135,6 +139,7 @@ impl TryFrom<&EventRecord> for EventLine {
             created_at: time_text(record.created_at)?,
             updated_at: time_text(record.updated_at)?,
             deleted_at: optional_time_text(record.deleted_at)?,
+            sales_paused_at: optional_time_text(record.sales_paused_at)?,
         })
     }
 }
@@ -166,6 +171,7 @@ impl TryFrom<EventLine> for EventRecord {
             created_at: time("created_at", &line.created_at)?,
             updated_at: time("updated_at", &line.updated_at)?,
             deleted_at: optional_time("deleted_at", line.deleted_at.as_deref())?,
+            sales_paused_at: optional_time("sales_paused_at", line.sales_paused_at.as_deref())?,
         })
     }
 }

@@ -10,7 +10,7 @@ use domain::ports::Cause;
 use domain::rules::{Inconsistency, RecordOrder};
 use serde::de::DeserializeOwned;
 
-use super::line::{AnyHeader, FirstLine, Header, Line, time};
+use super::line::{AnyHeader, FirstLine, Header, Line, SecondLine, time};
 use super::{LINE_BYTES_MAX, VERSION};
 
 /// Why an archive was not read to its end.
@@ -102,6 +102,7 @@ impl<R: BufRead> ArchiveReader<R> {
         }
         let line = match self.version {
             1 => self.parse::<FirstLine>().map(Line::from),
+            2 => self.parse::<SecondLine>().map(Line::from),
             _ => self.parse(),
         };
         let line = line.map_err(|reason| self.bad_line(reason))?;

@@ -1,6 +1,7 @@
 mod accounts;
 mod records;
 mod version_1;
+mod version_2;
 
 use chrono::DateTime;
 use domain::model::{Email, Record, User, UserId, UserRecord};
@@ -96,7 +97,7 @@ proptest! {
     }
 }
 
-const HEADER: &str = r#"{"utsavam_archive":2,"created_at":"2026-11-22T18:00:00.000000Z"}"#;
+const HEADER: &str = r#"{"utsavam_archive":3,"created_at":"2026-11-22T18:00:00.000000Z"}"#;
 const USER: &str = r#"{"kind":"user","id":1,"email":"a@b.c","name":null,"password_hash":null,"created_at":"2026-11-22T18:00:00.000000Z","suspended_at":null,"erased_at":null}"#;
 const END: &str =
     r#"{"kind":"end","users":1,"events":0,"bookings":0,"keys":0,"api_keys":0,"audit":0}"#;
@@ -138,18 +139,18 @@ fn what_does_not_begin_like_an_archive_is_not_one() {
         ("\n", "this is not an archive"),
         ("id,email\n", "this is not an archive"),
         (USER, "missing field `utsavam_archive`"),
-        ("{\"utsavam_archive\":3,\"sealed\":true}\n", "version 3"),
+        ("{\"utsavam_archive\":4,\"sealed\":true}\n", "version 4"),
         ("{\"utsavam_archive\":0}\n", "version 0"),
         (
-            "{\"utsavam_archive\":2}\n",
+            "{\"utsavam_archive\":3}\n",
             "line 1: missing field `created_at`",
         ),
         (
-            "{\"utsavam_archive\":2,\"created_at\":\"today\"}\n",
+            "{\"utsavam_archive\":3,\"created_at\":\"today\"}\n",
             "line 1: created_at must be a time",
         ),
         (
-            "{\"utsavam_archive\":2,\"created_at\":\"2026-11-22T18:00:00.000000Z\",\"x\":1}",
+            "{\"utsavam_archive\":3,\"created_at\":\"2026-11-22T18:00:00.000000Z\",\"x\":1}",
             "line 1: unknown field `x`",
         ),
     ] {

@@ -57,12 +57,13 @@ pub(crate) struct Call {
 
 /// Calls whose handlers read the query, and what nobody needs to be strict
 /// about: probes, pages and what does not exist.
-const WITH_QUERY: [Call; 12] = [
+const WITH_QUERY: [Call; 13] = [
     LIST_EVENTS,
     BOOKING_HISTORY,
     MY_BOOKINGS,
     EVENT_BOOKINGS,
     ANALYTICS,
+    PAUSED_SALES,
     LIST_USERS,
     LIST_API_KEYS,
     LIST_AUDIT,

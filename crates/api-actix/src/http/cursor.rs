@@ -81,6 +81,10 @@ list!(
     AuditCursor(Timeline), "a"
 );
 list!(
+    /// A place in the list of what is paused.
+    PausedCursor(Timeline), "p"
+);
+list!(
     /// A place in the analytics.
     SalesCursor(TopSellers), "s"
 );
@@ -141,9 +145,9 @@ mod tests {
         prop_oneof![
             ".{0,80}",
             "[A-Za-z0-9_-]{0,80}",
-            "[ehbukas]?[.]?[-+]?[0-9]{0,20}[.]?[-+]?[0-9]{0,20}[.]?"
+            "[ehbukaps]?[.]?[-+]?[0-9]{0,20}[.]?[-+]?[0-9]{0,20}[.]?"
                 .prop_map(|inner| URL_SAFE_NO_PAD.encode(inner)),
-            "[ehbukas][.][-+]?0?[0-9]{1,16}[.][-+]?0?[0-9]{1,18}"
+            "[ehbukaps][.][-+]?0?[0-9]{1,16}[.][-+]?0?[0-9]{1,18}"
                 .prop_map(|inner| URL_SAFE_NO_PAD.encode(inner)),
         ]
     }
@@ -168,6 +172,7 @@ mod tests {
             is_refused_or_comes_back::<UsersCursor>(&text)?;
             is_refused_or_comes_back::<ApiKeysCursor>(&text)?;
             is_refused_or_comes_back::<AuditCursor>(&text)?;
+            is_refused_or_comes_back::<PausedCursor>(&text)?;
             is_refused_or_comes_back::<SalesCursor>(&text)?;
         }
 

@@ -139,6 +139,26 @@ fn admin(requests: &RequestMetrics) -> impl actix_web::dev::HttpServiceFactory +
             vec![get(EVENT_BOOKINGS, event_bookings::event_bookings)],
         ))
         .service(resource(
+            "/admin/events/{event_id}/sales/pause",
+            vec![post(PAUSE_EVENT, pause_event::pause_event)],
+        ))
+        .service(resource(
+            "/admin/events/{event_id}/sales/resume",
+            vec![post(RESUME_EVENT, resume_event::resume_event)],
+        ))
+        .service(resource(
+            "/admin/sales",
+            vec![get(PAUSED_SALES, paused_sales::paused_sales)],
+        ))
+        .service(resource(
+            "/admin/sales/pause",
+            vec![post(PAUSE_ALL_SALES, pause_all_sales::pause_all_sales)],
+        ))
+        .service(resource(
+            "/admin/sales/resume",
+            vec![post(RESUME_ALL_SALES, resume_all_sales::resume_all_sales)],
+        ))
+        .service(resource(
             "/admin/analytics",
             vec![get(ANALYTICS, analytics::analytics)],
         ))

@@ -6,7 +6,7 @@ use domain::model::Scope;
 use domain::ports::{
     AccountError, ApiKeyError, BeginSessionError, BookError, CancelError, ChangeEventError,
     DeleteEventError, EventBookingsError, FindBookingError, FindEventError, HistoryError,
-    RedeemError, RefreshError, RegisterError, SetPasswordError, StoreError,
+    PauseError, RedeemError, RefreshError, RegisterError, SetPasswordError, StoreError,
 };
 
 use super::problem::Problem;
@@ -53,6 +53,10 @@ impl From<BookError> for Problem {
                 "Event started",
                 detail,
             ),
+            // No Retry-After: nobody knows when sales go on.
+            BookError::SalesPaused(_) => {
+                Self::new(StatusCode::CONFLICT, "sales_paused", "Sales paused", detail)
+            }
             BookError::NotEnoughSeats { .. } => Self::new(
                 StatusCode::CONFLICT,
                 "not_enough_seats",
@@ -139,6 +143,16 @@ impl From<DeleteEventError> for Problem {
         match error {
             DeleteEventError::EventNotFound(_) => event_not_found(detail),
             DeleteEventError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PauseError> for Problem {
+    fn from(error: PauseError) -> Self {
+        let detail = error.to_string();
+        match error {
+            PauseError::EventNotFound(_) => event_not_found(detail),
+            PauseError::Store(error) => error.into(),
         }
     }
 }

@@ -8,14 +8,14 @@ use super::families::{Families, each};
 
 /// Bookings and cancellations by outcome.
 pub(crate) struct Sales {
-    bookings: [IntCounter; 13],
+    bookings: [IntCounter; 14],
     cancellations: [IntCounter; 7],
     seats_booked: IntCounter,
     seats_returned: IntCounter,
 }
 
 /// Outcomes of a booking, in the order of the counters.
-const BOOKINGS: [&str; 13] = [
+const BOOKINGS: [&str; 14] = [
     "booked",
     "replayed",
     "too_many_seats",
@@ -23,6 +23,7 @@ const BOOKINGS: [&str; 13] = [
     "user_suspended",
     "event_not_found",
     "event_started",
+    "sales_paused",
     "not_enough_seats",
     "key_reused",
     "busy",
@@ -78,9 +79,10 @@ impl Sales {
             Err(BookError::UserSuspended(_)) => 4,
             Err(BookError::EventNotFound(_)) => 5,
             Err(BookError::EventStarted(_)) => 6,
-            Err(BookError::NotEnoughSeats { .. }) => 7,
-            Err(BookError::KeyReused(_)) => 8,
-            Err(BookError::Store(trouble)) => 9 + index_of(trouble),
+            Err(BookError::SalesPaused(_)) => 7,
+            Err(BookError::NotEnoughSeats { .. }) => 8,
+            Err(BookError::KeyReused(_)) => 9,
+            Err(BookError::Store(trouble)) => 10 + index_of(trouble),
         };
         self.bookings[index].inc();
     }
@@ -167,13 +169,14 @@ mod tests {
         let event_id = EventId::try_new(1).expect("positive");
         let user_id = UserId::try_new(1).expect("positive");
         let trouble = |make: fn(domain::ports::Cause) -> StoreError| Err(make("x".into()).into());
-        let outcomes: [(&str, Result<Booked, BookError>); 9] = [
+        let outcomes: [(&str, Result<Booked, BookError>); 10] = [
             ("booked", booked(false)),
             ("replayed", booked(true)),
             ("user_not_found", Err(BookError::UserNotFound(user_id))),
             ("user_suspended", Err(BookError::UserSuspended(user_id))),
             ("event_not_found", Err(BookError::EventNotFound(event_id))),
             ("event_started", Err(BookError::EventStarted(event_id))),
+            ("sales_paused", Err(BookError::SalesPaused(event_id))),
             ("busy", trouble(StoreError::Busy)),
             ("outcome_unknown", trouble(StoreError::OutcomeUnknown)),
             ("failed", trouble(StoreError::Failed)),

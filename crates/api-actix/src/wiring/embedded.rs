@@ -5,8 +5,8 @@ use std::sync::Arc;
 use adapters_embedded::{
     Database, SqliteAccountStore, SqliteApiKeyStore, SqliteArchive, SqliteAuditLog,
     SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore, SqliteLocation,
-    SqliteMaintenance, SqliteProbe, SqliteReconciliation, SqliteSalesReports, SqliteSessionStore,
-    SqliteSettings, SqliteUserStore,
+    SqliteMaintenance, SqliteProbe, SqliteReconciliation, SqliteSalesControl, SqliteSalesReports,
+    SqliteSessionStore, SqliteSettings, SqliteUserStore,
 };
 
 use futures::FutureExt;
@@ -96,6 +96,7 @@ fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
         api_keys: Arc::new(SqliteApiKeyStore::new(database.clone())),
         audit: Arc::new(audit),
         sales: Arc::new(SqliteSalesReports::new(database.clone())),
+        control: Arc::new(SqliteSalesControl::new(database.clone())),
         demo: Arc::new(SqliteDemoStore::new(database.clone())),
         maintenance: Arc::new(SqliteMaintenance::new(database.clone())),
         reconciliation: Arc::new(SqliteReconciliation::new(database.clone())),

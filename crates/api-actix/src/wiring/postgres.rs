@@ -6,8 +6,8 @@ use std::time::Duration;
 use adapters_postgres::{
     ConnectError, Database, Limits, MigrateError, Migrated, PgAccountStore, PgApiKeyStore,
     PgArchive, PgAuditLog, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore,
-    PgMaintenance, PgProbe, PgReconciliation, PgSalesReports, PgSessionStore, PgSettings,
-    PgUserStore,
+    PgMaintenance, PgProbe, PgReconciliation, PgSalesControl, PgSalesReports, PgSessionStore,
+    PgSettings, PgUserStore,
 };
 
 use futures::FutureExt;
@@ -142,6 +142,7 @@ fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
         api_keys: Arc::new(PgApiKeyStore::new(database.clone())),
         audit,
         sales: Arc::new(PgSalesReports::new(database.clone())),
+        control: Arc::new(PgSalesControl::new(database.clone())),
         demo: Arc::new(PgDemoStore::new(database.clone())),
         maintenance: Arc::new(PgMaintenance::new(database.clone())),
         reconciliation: Arc::new(PgReconciliation::new(database.clone())),

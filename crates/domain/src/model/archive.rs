@@ -73,6 +73,8 @@ pub struct EventRecord {
     pub updated_at: DateTime<Utc>,
     /// When it was deleted, if it was.
     pub deleted_at: Option<DateTime<Utc>>,
+    /// Since when its sales are paused, if they are.
+    pub sales_paused_at: Option<DateTime<Utc>>,
 }
 
 /// A booking with all that is kept about it. The status is the one that is

@@ -4,7 +4,8 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    Account, ApiKey, AttendedBooking, AuditRecord, Booking, Event, EventSales, Invalid, User,
+    Account, ApiKey, AttendedBooking, AuditRecord, Booking, Event, EventSales, Invalid,
+    PausedEvent, User,
 };
 
 /// How many entries a page may have: 1 to 100.
@@ -153,6 +154,17 @@ impl Pointed for AuditRecord {
         Timeline {
             at: self.at,
             id: self.id.get(),
+        }
+    }
+}
+
+impl Pointed for PausedEvent {
+    type Cursor = Timeline;
+
+    fn cursor(&self) -> Timeline {
+        Timeline {
+            at: self.paused_at,
+            id: self.event_id.get(),
         }
     }
 }

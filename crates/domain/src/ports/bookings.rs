@@ -27,6 +27,9 @@ pub enum BookError {
     /// The event has begun.
     #[error("event {0} has started")]
     EventStarted(EventId),
+    /// Sales of the event are paused, or all sales are.
+    #[error("sales of event {0} are paused")]
+    SalesPaused(EventId),
     /// Fewer seats are left than were asked for.
     #[error("event {event_id} has {seats_left} seats left, {seats_requested} requested")]
     NotEnoughSeats {
@@ -53,6 +56,7 @@ impl BookError {
             Refusal::UserSuspended => Self::UserSuspended(command.user_id),
             Refusal::EventNotFound => Self::EventNotFound(command.event_id),
             Refusal::EventStarted => Self::EventStarted(command.event_id),
+            Refusal::SalesPaused => Self::SalesPaused(command.event_id),
             Refusal::NotEnoughSeats { seats_left } => Self::NotEnoughSeats {
                 event_id: command.event_id,
                 seats_left,
@@ -126,8 +130,8 @@ pub trait BookingStore: Send + Sync {
     /// [`BookError::KeyReused`] for a bound key of another request, and
     /// [`BookError::UserNotFound`], [`BookError::UserSuspended`],
     /// [`BookError::EventNotFound`], [`BookError::EventStarted`],
-    /// [`BookError::NotEnoughSeats`] as the rule says. After any of them no
-    /// trace of the command is left.
+    /// [`BookError::SalesPaused`], [`BookError::NotEnoughSeats`] as the rule says.
+    /// After any of them no trace of the command is left.
     async fn book(&self, command: BookSeats) -> Result<Booked, BookError>;
 
     /// Cancels a booking and gives its seats back, once: of any number of

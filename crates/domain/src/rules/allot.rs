@@ -44,6 +44,8 @@ pub struct EventFacts {
     pub seats_available: Capacity,
     /// The store's clock, read after the lock was taken.
     pub now: DateTime<Utc>,
+    /// Whether somebody has stopped its sales for now.
+    pub is_paused: bool,
 }
 
 /// How a user stands with the box office. Who was erased stands nowhere.
@@ -75,6 +77,8 @@ pub enum Refusal {
     EventNotFound,
     /// The event has begun.
     EventStarted,
+    /// Sales of the event are paused.
+    SalesPaused,
     /// Fewer seats are left than were asked for.
     NotEnoughSeats {
         /// How many were left when this request's turn came.
@@ -90,7 +94,8 @@ pub enum Refusal {
 ///
 /// A request that wants more than is left goes away empty and does not stand
 /// in the way of a smaller one behind it. An event has started from the very
-/// instant `start_at` on.
+/// instant `start_at` on. What will never be sold again is told before what is
+/// only paused, and a pause before the seats that are left.
 ///
 /// # Errors
 /// The [`Refusal`]; the facts stay as they are.
@@ -103,6 +108,9 @@ pub fn allot(event: Option<&mut EventFacts>, request: &SeatRequest) -> Result<Se
     let event = event.ok_or(Refusal::EventNotFound)?;
     if event.now >= event.start_at {
         return Err(Refusal::EventStarted);
+    }
+    if event.is_paused {
+        return Err(Refusal::SalesPaused);
     }
     let seats_left = event.seats_available;
     event.seats_available = seats_left
@@ -127,6 +135,7 @@ mod tests {
             start_at: DateTime::UNIX_EPOCH + TimeDelta::seconds(1),
             seats_available: Capacity::try_new(i64::from(seats_left)).expect("in range"),
             now: DateTime::UNIX_EPOCH,
+            is_paused: false,
         }
     }
 
@@ -172,6 +181,37 @@ mod tests {
         );
         event.now = event.start_at - TimeDelta::microseconds(1);
         assert_eq!(allot_all(&mut event, &[wanting(1)]), [Ok(1)]);
+    }
+
+    #[test]
+    fn while_sales_are_paused_nobody_gets_a_seat() {
+        let mut event = event_with(3);
+        event.is_paused = true;
+        assert_eq!(
+            allot_all(&mut event, &[wanting(1), wanting(4)]),
+            [Err(Refusal::SalesPaused); 2]
+        );
+        event.is_paused = false;
+        assert_eq!(allot_all(&mut event, &[wanting(3)]), [Ok(3)]);
+    }
+
+    #[test]
+    fn a_pause_is_told_after_everything_but_the_seats() {
+        let mut event = event_with(0);
+        event.is_paused = true;
+        for (user, refusal) in [
+            (None, Refusal::UserNotFound),
+            (Some(Standing::Suspended), Refusal::UserSuspended),
+            (Some(Standing::Good), Refusal::SalesPaused),
+        ] {
+            let request = SeatRequest { user, ..wanting(1) };
+            assert_eq!(allot(Some(&mut event), &request), Err(refusal));
+        }
+        event.now = event.start_at;
+        assert_eq!(
+            allot_all(&mut event, &[wanting(1)]),
+            [Err(Refusal::EventStarted)]
+        );
     }
 
     #[test]

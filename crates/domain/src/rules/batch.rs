@@ -38,6 +38,8 @@ pub enum SaleAnswer {
 pub struct BatchFacts {
     /// Events that are not deleted, read under their locks.
     pub events: HashMap<EventId, EventFacts>,
+    /// Whether somebody has stopped all sales for now, whatever is said of each event.
+    pub all_paused: bool,
     /// Users who are registered, and how they stand.
     pub users: HashMap<UserId, Standing>,
     /// Idempotency keys that were bound before this batch.
@@ -104,12 +106,17 @@ pub struct Change {
 ///
 /// A key that an earlier command of the batch has bound counts as bound, one
 /// whose command was refused does not; seats that an earlier command gave back
-/// may be sold again.
+/// may be sold again. A pause stops sales and nothing else: bound keys are
+/// answered and bookings cancelled as ever.
 pub fn decide<'c>(
-    facts: BatchFacts,
+    mut facts: BatchFacts,
     commands: impl IntoIterator<Item = &'c SaleCommand>,
     new_id: impl FnMut(&BookSeats) -> BookingId,
 ) -> Decisions {
+    if facts.all_paused {
+        let events = facts.events.values_mut();
+        events.for_each(|event| event.is_paused = true);
+    }
     let mut counter = Counter {
         facts,
         new_id,

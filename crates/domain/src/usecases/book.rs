@@ -155,11 +155,13 @@ mod tests {
     fn what_sells_nothing_releases_its_lease() {
         let refuse: fn(BookSeats) -> Result<Booked, BookError> =
             |command| Err(BookError::EventStarted(command.event_id));
+        let pause: fn(BookSeats) -> Result<Booked, BookError> =
+            |command| Err(BookError::SalesPaused(command.event_id));
         let replay: fn(BookSeats) -> Result<Booked, BookError> =
             |command| Ok(booked(&command, true));
         let busy: fn(BookSeats) -> Result<Booked, BookError> =
             |_| Err(StoreError::Busy("no connection".into()).into());
-        for answer in [refuse, replay, busy] {
+        for answer in [refuse, pause, replay, busy] {
             let mut gate = gate_answering(GateAnswer::Granted);
             gate.expect_release().times(1).return_const(());
             let mut store = MockBookingStore::new();

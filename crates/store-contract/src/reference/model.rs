@@ -18,6 +18,7 @@ use domain::rules::{CapacityBelowConfirmed, KeyReused};
 
 use super::accounts::Standings;
 use super::reconciliation::Drifts;
+use super::sales_control::Pauses;
 
 /// The id and the time that something new gets.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +43,7 @@ pub(crate) struct Model {
     pub(super) keys: BTreeMap<(UserId, IdempotencyKey), (BookSeats, BookingId, DateTime<Utc>)>,
     /// What a test says is kept otherwise.
     pub(super) drifts: Drifts,
+    pub(super) pauses: Pauses,
 }
 
 impl Model {
@@ -142,6 +144,9 @@ impl Model {
             .ok_or(BookError::EventNotFound(command.event_id))?;
         if event.start_at() <= stamp.at {
             return Err(BookError::EventStarted(command.event_id));
+        }
+        if self.pauses.stop(command.event_id) {
+            return Err(BookError::SalesPaused(command.event_id));
         }
         if command.seats.get() > event.seats_available().get() {
             return Err(BookError::NotEnoughSeats {

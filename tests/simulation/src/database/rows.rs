@@ -72,6 +72,7 @@ impl Rows {
             start_at: event.details.start_at,
             seats_available: event.seats_available,
             now,
+            is_paused: false,
         })
     }
 

@@ -22,10 +22,10 @@ prepared!(
     /// Walks the primary key; deleted events exist.
     EventsBehind { id: i64 as BigInt, rows_max: i64 as BigInt } -> (
         BigInt, Text, Nullable<Text>, BigInt, BigInt, BigInt,
-        BigInt, BigInt, BigInt, Nullable<BigInt>,
+        BigInt, BigInt, BigInt, Nullable<BigInt>, Nullable<BigInt>,
     ),
     "SELECT id, name, venue, start_at, capacity, seats_available,
-            version, created_at, updated_at, deleted_at
+            version, created_at, updated_at, deleted_at, sales_paused_at
      FROM events WHERE id > ? ORDER BY id LIMIT ?"
 );
 
@@ -57,6 +57,7 @@ pub(super) struct ArchivedEventRow {
     created_at: i64,
     updated_at: i64,
     deleted_at: Option<i64>,
+    sales_paused_at: Option<i64>,
 }
 
 impl TryFrom<ArchivedEventRow> for EventRecord {
@@ -76,6 +77,7 @@ impl TryFrom<ArchivedEventRow> for EventRecord {
             created_at: from_micros(row.created_at)?,
             updated_at: from_micros(row.updated_at)?,
             deleted_at: row.deleted_at.map(from_micros).transpose()?,
+            sales_paused_at: row.sales_paused_at.map(from_micros).transpose()?,
         })
     }
 }
@@ -150,10 +152,11 @@ prepared!(
         created_at: i64 as BigInt,
         updated_at: i64 as BigInt,
         deleted_at: Option<i64> as Nullable<BigInt>,
+        sales_paused_at: Option<i64> as Nullable<BigInt>,
     } -> (BigInt,),
     "INSERT INTO events (id, name, venue, start_at, capacity, seats_available,
-                         version, created_at, updated_at, deleted_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                         version, created_at, updated_at, deleted_at, sales_paused_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 );
 
 prepared!(
@@ -230,5 +233,6 @@ fn put_event(record: &EventRecord) -> PutEvent {
         created_at: micros(record.created_at),
         updated_at: micros(record.updated_at),
         deleted_at: record.deleted_at.map(micros),
+        sales_paused_at: record.sales_paused_at.map(micros),
     }
 }

@@ -53,6 +53,7 @@ fn event(id: i64, capacity: i64, left: i64, deleted: bool) -> Record {
         capacity: Capacity::try_new(capacity).expect("in range"),
     };
     let left = Capacity::try_new(left).expect("in range");
+    let paused = (id % 3 == 0).then(|| at(77_777));
     let id = EventId::try_new(id).expect("positive");
     Record::Event(EventRecord {
         event: Event::try_new(id, details, left).expect("no more than there are"),
@@ -60,6 +61,7 @@ fn event(id: i64, capacity: i64, left: i64, deleted: bool) -> Record {
         created_at: at(-1),
         updated_at: at(123_456),
         deleted_at: deleted.then(|| at(999_999)),
+        sales_paused_at: paused,
     })
 }
 

@@ -42,8 +42,15 @@ prepared!(
 
 prepared!(
     /// What the decision on a sale needs of an event.
-    FindEvent { event_id: i64 as BigInt } -> (BigInt, BigInt),
-    "SELECT seats_available, start_at FROM events WHERE id = ? AND deleted_at IS NULL"
+    FindEvent { event_id: i64 as BigInt } -> (BigInt, BigInt, Bool),
+    "SELECT seats_available, start_at, sales_paused_at IS NOT NULL
+     FROM events WHERE id = ? AND deleted_at IS NULL"
+);
+
+prepared!(
+    /// Whether all sales are paused.
+    AllPaused {} -> (Bool,),
+    "SELECT EXISTS (SELECT 1 FROM sales_paused)"
 );
 
 prepared!(
@@ -114,6 +121,10 @@ pub(super) fn read(
             None => (),
         }
     }
+    if !users.is_empty() {
+        let (paused,): (bool,) = exactly_one(connection, AllPaused {}).map_err(before_commit)?;
+        facts.all_paused = paused;
+    }
     facts.users = find_users(connection, &distinct(users))?;
     Ok(Facts {
         facts,
@@ -172,12 +183,13 @@ fn find_event(
     let query = FindEvent {
         event_id: event_id.get(),
     };
-    let row: Option<(i64, i64)> = at_most_one(connection, query).map_err(before_commit)?;
-    Ok(row.map(|(seats_available, start_at)| {
+    let row: Option<(i64, i64, bool)> = at_most_one(connection, query).map_err(before_commit)?;
+    Ok(row.map(|(seats_available, start_at, is_paused)| {
         Ok(EventFacts {
             start_at: clock::from_micros(start_at)?,
             seats_available: Capacity::try_new(seats_available)?,
             now,
+            is_paused,
         })
     }))
 }

@@ -22,10 +22,10 @@ prepared!(
     /// Walks the primary key; deleted events exist.
     EventsBehind { id: i64 as BigInt, rows_max: i64 as BigInt } -> (
         BigInt, Text, Nullable<Text>, Timestamptz, Integer, Integer,
-        BigInt, Timestamptz, Timestamptz, Nullable<Timestamptz>,
+        BigInt, Timestamptz, Timestamptz, Nullable<Timestamptz>, Nullable<Timestamptz>,
     ),
     "SELECT id, name, venue, start_at, capacity, seats_available,
-            version, created_at, updated_at, deleted_at
+            version, created_at, updated_at, deleted_at, sales_paused_at
      FROM events WHERE id > ? ORDER BY id LIMIT ?"
 );
 
@@ -57,6 +57,7 @@ pub(super) struct ArchivedEventRow {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     deleted_at: Option<DateTime<Utc>>,
+    sales_paused_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<ArchivedEventRow> for EventRecord {
@@ -76,6 +77,7 @@ impl TryFrom<ArchivedEventRow> for EventRecord {
             created_at: row.created_at,
             updated_at: row.updated_at,
             deleted_at: row.deleted_at,
+            sales_paused_at: row.sales_paused_at,
         })
     }
 }
@@ -150,10 +152,11 @@ prepared!(
         created_at: Vec<DateTime<Utc>> as Array<Timestamptz>,
         updated_at: Vec<DateTime<Utc>> as Array<Timestamptz>,
         deleted_at: Vec<Option<DateTime<Utc>>> as Array<Nullable<Timestamptz>>,
+        sales_paused_at: Vec<Option<DateTime<Utc>>> as Array<Nullable<Timestamptz>>,
     } -> (BigInt,),
     "INSERT INTO events (id, name, venue, start_at, capacity, seats_available,
-                         version, created_at, updated_at, deleted_at)
-     SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                         version, created_at, updated_at, deleted_at, sales_paused_at)
+     SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 );
 
 prepared!(
@@ -204,6 +207,7 @@ impl InsertEvents {
         self.created_at.push(record.created_at);
         self.updated_at.push(record.updated_at);
         self.deleted_at.push(record.deleted_at);
+        self.sales_paused_at.push(record.sales_paused_at);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::model::{BookingId, BookingStatus, Capacity, EventId, Invalid, SeatCount, UserId};
 use domain::ports::StoreError;
@@ -18,18 +18,23 @@ use crate::transaction::Transaction;
 /// Reads the facts for locked events. The clock is read outside the locking
 /// part, hence after the lock was granted: a booking that waited in line past
 /// the beginning is too late. Rows are locked in the order of the sort.
+///
+/// So is the lock of sales taken, "sell" in ASCII, once the events are locked: whoever
+/// pauses all sales waits for those that hold it, which then wait for no event.
 macro_rules! lock_events {
     ($locking:literal) => {
         concat!(
             "WITH event AS MATERIALIZED (
-                 SELECT id, seats_available, start_at FROM events
+                 SELECT id, seats_available, start_at, sales_paused_at IS NOT NULL AS is_paused
+                 FROM events
                  WHERE id = ANY (?) AND deleted_at IS NULL
                  ORDER BY id FOR NO KEY UPDATE ",
             $locking,
             ")
-             SELECT id, seats_available, start_at, clock_timestamp(),
+             SELECT id, seats_available, start_at, clock_timestamp(), is_paused,
                     pg_current_xact_id()::text::bigint
-             FROM event"
+             FROM event
+             WHERE pg_advisory_xact_lock_shared(x'73656c6c'::bigint) IS NOT NULL"
         )
     };
 }
@@ -37,14 +42,14 @@ macro_rules! lock_events {
 prepared!(
     /// Locks events and waits for those that somebody else has locked.
     LockEvents { event_ids: Vec<i64> as Array<BigInt> }
-        -> (BigInt, Integer, Timestamptz, Timestamptz, BigInt),
+        -> (BigInt, Integer, Timestamptz, Timestamptz, Bool, BigInt),
     lock_events!("")
 );
 
 prepared!(
     /// Locks those events that nobody else has locked.
     LockFreeEvents { event_ids: Vec<i64> as Array<BigInt> }
-        -> (BigInt, Integer, Timestamptz, Timestamptz, BigInt),
+        -> (BigInt, Integer, Timestamptz, Timestamptz, Bool, BigInt),
     lock_events!("SKIP LOCKED")
 );
 
@@ -55,12 +60,15 @@ prepared!(
 );
 
 /// Those of them who may book, and those who are suspended, each as one value: a
-/// row for each would cost more than looking it up.
+/// row for each would cost more than looking it up. And whether all sales are paused:
+/// a statement behind the one that takes the lock of sales, so that it sees a pause
+/// that was waiting for nobody.
 macro_rules! find_users {
     ($locking:literal) => {
         concat!(
             "SELECT coalesce(array_agg(id) FILTER (WHERE suspended_at IS NULL), '{}'),
-                    coalesce(array_agg(id) FILTER (WHERE suspended_at IS NOT NULL), '{}')
+                    coalesce(array_agg(id) FILTER (WHERE suspended_at IS NOT NULL), '{}'),
+                    EXISTS (SELECT FROM sales_paused)
              FROM (SELECT id, suspended_at FROM users WHERE id = ANY (?) AND erased_at IS NULL ",
             $locking,
             ") AS found"
@@ -71,13 +79,13 @@ macro_rules! find_users {
 prepared!(
     /// Without a lock: `WriteAll` fails if they have changed when something is
     /// sold to them.
-    FindUsers { user_ids: Vec<i64> as Array<BigInt> } -> (Array<BigInt>, Array<BigInt>),
+    FindUsers { user_ids: Vec<i64> as Array<BigInt> } -> (Array<BigInt>, Array<BigInt>, Bool),
     find_users!("")
 );
 
 prepared!(
     /// Nobody is suspended or erased before the transaction ends.
-    LockUsers { user_ids: Vec<i64> as Array<BigInt> } -> (Array<BigInt>, Array<BigInt>),
+    LockUsers { user_ids: Vec<i64> as Array<BigInt> } -> (Array<BigInt>, Array<BigInt>, Bool),
     find_users!("ORDER BY id FOR KEY SHARE")
 );
 
@@ -158,7 +166,7 @@ pub(super) async fn read(
         user_ids: users,
         draw,
     };
-    let (events, there, users, ids) = match has_begun {
+    let (events, there, buyers, ids) = match has_begun {
         true => first
             .ask(transaction.connection())
             .await
@@ -196,10 +204,12 @@ pub(super) async fn read(
         figures.insert(facts.event_id, figure);
         found.insert(booking_id, facts);
     }
+    let (good, suspended, all_paused) = buyers;
     Ok(Facts {
         facts: BatchFacts {
             events,
-            users: all(standings(users))?,
+            all_paused,
+            users: all(standings(good, suspended))?,
             keys: HashMap::new(),
             bookings: found,
         },
@@ -219,11 +229,12 @@ struct FirstQuestions {
 }
 
 impl FirstQuestions {
-    /// Events, those that are there if not all of them are waited for, users, ids.
+    /// Events, those that are there if not all of them are waited for, users, ids: in
+    /// this order, see [`find_users!`].
     async fn ask(
         self,
         connection: &AsyncPgConnection,
-    ) -> QueryResult<(Vec<EventRow>, Vec<i64>, UserIds, Vec<i64>)> {
+    ) -> QueryResult<(Vec<EventRow>, Vec<i64>, Buyers, Vec<i64>)> {
         let there = match self.locking {
             Locking::Wait | Locking::WaitForUsersToo => Vec::new(),
             Locking::SkipLocked => self.event_ids.clone(),
@@ -265,8 +276,8 @@ fn mentioned(commands: &[SaleCommand]) -> (Vec<i64>, Vec<i64>) {
     (users, bookings)
 }
 
-/// Id, seats left, the beginning, the clock, and the transaction.
-type EventRow = (i64, i32, DateTime<Utc>, DateTime<Utc>, i64);
+/// Id, seats left, the beginning, the clock, whether it is paused, and the transaction.
+type EventRow = (i64, i32, DateTime<Utc>, DateTime<Utc>, bool, i64);
 
 async fn lock(
     connection: &AsyncPgConnection,
@@ -290,16 +301,17 @@ async fn find_events(connection: &AsyncPgConnection, event_ids: Vec<i64>) -> Que
     Ok(found)
 }
 
-/// Of those who may book, and of those who are suspended.
-type UserIds = (Vec<i64>, Vec<i64>);
+/// Of those who may book, and of those who are suspended; and whether all sales are
+/// paused, which is nothing to a batch in which nobody books.
+type Buyers = (Vec<i64>, Vec<i64>, bool);
 
 async fn find_users(
     connection: &AsyncPgConnection,
     user_ids: Vec<i64>,
     locking: Locking,
-) -> QueryResult<UserIds> {
+) -> QueryResult<Buyers> {
     if user_ids.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok((Vec::new(), Vec::new(), false));
     }
     match locking {
         Locking::Wait | Locking::SkipLocked => {
@@ -322,7 +334,8 @@ async fn draw_ids(connection: &AsyncPgConnection, draw: DrawIds) -> QueryResult<
 }
 
 fn standings(
-    (good, suspended): UserIds,
+    good: Vec<i64>,
+    suspended: Vec<i64>,
 ) -> impl Iterator<Item = Result<(UserId, Standing), Invalid>> {
     let good = good.into_iter().map(|id| (id, Standing::Good));
     let suspended = suspended.into_iter().map(|id| (id, Standing::Suspended));
@@ -337,12 +350,13 @@ fn all<T, C: FromIterator<T>>(
 }
 
 fn event_facts(
-    (id, seats_available, start_at, now, _): EventRow,
+    (id, seats_available, start_at, now, is_paused, _): EventRow,
 ) -> Result<(EventId, EventFacts), Invalid> {
     let facts = EventFacts {
         start_at,
         seats_available: Capacity::try_new(seats_available.into())?,
         now,
+        is_paused,
     };
     Ok((EventId::try_new(id)?, facts))
 }

@@ -3,14 +3,15 @@
 
 use serde::Deserialize;
 
-use super::{BookingLine, EndLine, EventLine, KeyLine, Line, UserLine, present};
+use super::version_2::SecondEventLine;
+use super::{BookingLine, EndLine, KeyLine, Line, UserLine, present};
 
 /// Every line but the first.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub(in crate::archive) enum FirstLine {
     User(FirstUserLine),
-    Event(EventLine),
+    Event(SecondEventLine),
     Booking(BookingLine),
     Key(KeyLine),
     End(FirstEndLine),
@@ -47,7 +48,7 @@ impl From<FirstLine> for Line {
                 suspended_at: None,
                 erased_at: None,
             }),
-            FirstLine::Event(line) => Self::Event(line),
+            FirstLine::Event(line) => Self::Event(line.into()),
             FirstLine::Booking(line) => Self::Booking(line),
             FirstLine::Key(line) => Self::Key(line),
             FirstLine::End(line) => Self::End(EndLine {

@@ -66,6 +66,7 @@ prop_compose! {
         capacity in 0..=i64::from(i32::MAX), taken in any::<proptest::sample::Index>(),
         version in any::<i64>(), times in (time(), time(), time()),
         deleted_at in option::of(time()),
+        sales_paused_at in option::of(time()),
     ) -> Record {
         let left = taken.index(usize::try_from(capacity).expect("positive") + 1);
         let details = PublishEvent {
@@ -82,6 +83,7 @@ prop_compose! {
             created_at: times.1,
             updated_at: times.2,
             deleted_at,
+            sales_paused_at,
         })
     }
 }

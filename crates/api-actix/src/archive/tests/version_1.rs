@@ -1,4 +1,4 @@
-//! Archives of the version before.
+//! Archives of the first version.
 
 use domain::model::{Email, Record, User, UserId, UserRecord};
 

@@ -44,6 +44,11 @@ calls! {
     CHANGE_EVENT = "change_event", Access::Organiser(Scope::AdminEvents), Always;
     DELETE_EVENT = "delete_event", Access::Organiser(Scope::AdminEvents), Always;
     EVENT_BOOKINGS = "event_bookings", Access::Organiser(Scope::AdminEvents), Always;
+    PAUSE_EVENT = "pause_event", Access::Organiser(Scope::AdminEvents), Always;
+    RESUME_EVENT = "resume_event", Access::Organiser(Scope::AdminEvents), Always;
+    PAUSE_ALL_SALES = "pause_all_sales", Access::Organiser(Scope::AdminEvents), Always;
+    RESUME_ALL_SALES = "resume_all_sales", Access::Organiser(Scope::AdminEvents), Always;
+    PAUSED_SALES = "paused_sales", Access::Organiser(Scope::AdminEvents), Always;
     ANALYTICS = "analytics", Access::Organiser(Scope::AdminEvents), Always;
     SEED_DEMO_DATA = "seed_demo_data", Access::Admin, Always;
 

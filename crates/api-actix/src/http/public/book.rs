@@ -131,7 +131,7 @@ impl BookRequest {
          body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such user or event (`user_not_found`, `event_not_found`)",
          body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "Not enough seats, or the event has started (`not_enough_seats`, `event_started`)",
+        (status = 409, description = "Not enough seats, or the event has started, or sales are paused (`not_enough_seats`, `event_started`, `sales_paused`)",
          body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "The key was used for another booking (`idempotency_key_reused`)",
          body = ProblemBody, content_type = "application/problem+json"),

@@ -42,6 +42,7 @@ fn event(id: i64, capacity: i64, left: i64) -> EventRecord {
         created_at: DateTime::UNIX_EPOCH,
         updated_at: DateTime::UNIX_EPOCH,
         deleted_at: None,
+        sales_paused_at: None,
     }
 }
 

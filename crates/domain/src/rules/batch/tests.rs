@@ -34,6 +34,7 @@ fn facts(seats_left: u32) -> BatchFacts {
         start_at: now + TimeDelta::seconds(1),
         seats_available: Capacity::try_new(seats_left.into()).expect("in range"),
         now,
+        is_paused: false,
     };
     let started = EventFacts {
         start_at: now,
@@ -57,6 +58,7 @@ fn facts(seats_left: u32) -> BatchFacts {
     };
     BatchFacts {
         events: HashMap::from([(event(1), on_sale), (event(2), started)]),
+        all_paused: false,
         users: (1..=USERS).map(|id| (user(id), Standing::Good)).collect(),
         keys: HashMap::from([((user(1), key(0)), bound)]),
         bookings: bookings.collect(),
@@ -191,6 +193,40 @@ fn a_booking_is_cancelled_once_and_never_after_its_event_was_deleted() {
     assert_eq!(decisions.changes.len(), 1);
 }
 
+#[test]
+fn a_pause_stops_sales_and_nothing_else() {
+    let commands = [
+        book(1, 1, 2, Some(0)),
+        book(2, 1, 1, Some(7)),
+        SaleCommand::Cancel(booking(1)),
+        book(2, 1, 1, None),
+        book(2, 2, 1, None),
+    ];
+    let mut alone = facts(9);
+    alone.events.get_mut(&event(1)).expect("on sale").is_paused = true;
+    let all = BatchFacts {
+        all_paused: true,
+        ..facts(9)
+    };
+    for paused in [alone, all] {
+        let decisions = decide(paused, &commands, sequence());
+        assert!(matches!(
+            decisions.answers.as_slice(),
+            [
+                SaleAnswer::Book(Ok(Booked { replayed: true, .. })),
+                SaleAnswer::Book(Err(Refusal::SalesPaused)),
+                SaleAnswer::Cancel(Some(Cancelled {
+                    seats_returned: Some(_),
+                    ..
+                })),
+                SaleAnswer::Book(Err(Refusal::SalesPaused)),
+                SaleAnswer::Book(Err(Refusal::EventStarted)),
+            ]
+        ));
+        assert_eq!(decisions.sales, []);
+    }
+}
+
 fn any_command() -> impl Strategy<Value = SaleCommand> {
     let booking_of = (1..=USERS + 1, 1..=EVENTS, 1u32..4, prop::option::of(0u8..3))
         .prop_map(|(user_id, event_id, wanted, key)| book(user_id, event_id, wanted, key));
@@ -202,11 +238,13 @@ proptest! {
     #[test]
     fn a_batch_is_its_commands_one_after_the_other(
         seats_left in 0u32..12,
+        all_paused in prop::bool::weighted(0.1),
         commands in prop::collection::vec(any_command(), 0..30),
     ) {
-        let together = decide(facts(seats_left), &commands, sequence());
+        let facts = BatchFacts { all_paused, ..facts(seats_left) };
+        let together = decide(facts.clone(), &commands, sequence());
 
-        let mut known = facts(seats_left);
+        let mut known = facts;
         let mut next_id = sequence();
         let mut one_by_one = Decisions::default();
         for command in &commands {
@@ -222,5 +260,30 @@ proptest! {
             }
         }
         prop_assert_eq!(together, one_by_one);
+    }
+    /// Of each command: what is paused sells nothing, and whatever sells nothing is
+    /// answered as if nothing were paused.
+    #[test]
+    fn what_is_paused_is_sold_by_no_command_of_a_batch(
+        seats_left in 0u32..12,
+        (pause_one, pause_all) in (any::<bool>(), any::<bool>()),
+        commands in prop::collection::vec(any_command(), 0..30),
+    ) {
+        let mut paused = BatchFacts { all_paused: pause_all, ..facts(seats_left) };
+        paused.events.get_mut(&event(1)).expect("on sale").is_paused = pause_one;
+        let is_paused = pause_one || pause_all;
+        let decisions = decide(paused, &commands, sequence());
+        prop_assert_eq!(is_paused && !decisions.sales.is_empty(), false);
+
+        let cancelling = |command: &&SaleCommand| matches!(command, SaleCommand::Cancel(_));
+        let alone: Vec<_> = commands.iter().filter(cancelling).cloned().collect();
+        let cancelled = decide(facts(seats_left), &alone, sequence()).cancelled;
+        prop_assert_eq!(decisions.cancelled, cancelled);
+        for (command, answer) in commands.iter().zip(&decisions.answers) {
+            let told = matches!(answer, SaleAnswer::Book(Err(Refusal::SalesPaused)));
+            let SaleCommand::Book(command) = command else { continue };
+            let could_sell = command.event_id == event(1) && command.user_id != user(USERS + 1);
+            prop_assert!(!told || (is_paused && could_sell), "{:?}: {:?}", command, answer);
+        }
     }
 }

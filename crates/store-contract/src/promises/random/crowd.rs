@@ -98,6 +98,17 @@ async fn somebody(bench: Bench, mut world: World, mut chance: fastrand::Rng) -> 
                 let forgotten = patiently(|| bench.maintenance().forget_keys(most)).await;
                 assert_eq!(forgotten.expect("looked"), 0, "all are young");
             }
+            Operation::Pause(Some(event)) => {
+                // It may have been deleted.
+                let _ = patiently(|| bench.control().pause(event)).await;
+            }
+            Operation::Resume(Some(event)) => {
+                let _ = patiently(|| bench.control().resume(event)).await;
+            }
+            Operation::Pause(None) => {
+                bench.pause_all().await;
+            }
+            Operation::Resume(None) => bench.resume_all().await,
             Operation::Delete(_) | Operation::Register(_) | Operation::Publish(_) => {}
         }
     }
@@ -157,6 +168,7 @@ fn check_keys(told: &[Told]) {
                 BookError::UserNotFound(_)
                     | BookError::EventNotFound(_)
                     | BookError::EventStarted(_)
+                    | BookError::SalesPaused(_)
                     | BookError::NotEnoughSeats { .. }
             ),
         }

@@ -19,6 +19,10 @@ pub(super) enum Operation {
     Delete(EventId),
     FinishDeletions(usize),
     ForgetKeys(usize),
+    /// Pause an event, or all sales.
+    Pause(Option<EventId>),
+    /// The reverse.
+    Resume(Option<EventId>),
 }
 
 /// How large things are and how much there is of them.
@@ -53,7 +57,9 @@ impl World {
                 }
                 12..60 => return Operation::Book(self.order(scale, chance)),
                 60..78 => return Operation::Cancel(self.booking(chance)),
-                78..91 => return Operation::Change(self.event(chance), change(scale, chance)),
+                78..85 => return Operation::Change(self.event(chance), change(scale, chance)),
+                85..87 => return Operation::Pause(self.events_or_all(chance)),
+                87..91 => return Operation::Resume(self.events_or_all(chance)),
                 91..93 => return Operation::Delete(self.event(chance)),
                 93..97 => return Operation::FinishDeletions(chance.usize(1..4)),
                 97..100 => return Operation::ForgetKeys(chance.usize(1..4)),
@@ -79,6 +85,10 @@ impl World {
             0 => no_event(),
             _ => chance.choice(&self.events).copied().unwrap_or(no_event()),
         }
+    }
+
+    fn events_or_all(&self, chance: &mut Rng) -> Option<EventId> {
+        (chance.u32(0..4) > 0).then(|| self.event(chance))
     }
 
     /// Rather a late one: early ones are cancelled soon.

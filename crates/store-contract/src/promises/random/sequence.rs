@@ -97,6 +97,23 @@ impl Run {
                 let answer = patiently(|| bench.events().delete(event)).await;
                 assert_same(&answer, &self.model.delete(event));
             }
+            Operation::Pause(Some(event)) => {
+                let answer = patiently(|| bench.control().pause(event)).await;
+                let at = *answer.as_ref().unwrap_or(&no_stamp().at);
+                assert_same(&answer, &self.model.pause(event, at));
+            }
+            Operation::Pause(None) => {
+                let at = bench.pause_all().await;
+                assert_eq!(at, self.model.pause_all(at));
+            }
+            Operation::Resume(Some(event)) => {
+                let answer = patiently(|| bench.control().resume(event)).await;
+                assert_same(&answer, &self.model.resume(event));
+            }
+            Operation::Resume(None) => {
+                bench.resume_all().await;
+                self.model.resume_all();
+            }
             // How much a piece does is the store's; that nothing changes to
             // the eye is checked after it.
             Operation::FinishDeletions(most) => {
@@ -158,6 +175,8 @@ impl Run {
         assert_eq!(figures, model.sales());
         let expected: i64 = figures.iter().map(|sales| sales.confirmed_bookings).sum();
         assert_eq!(total, expected, "the sum over all events");
+        let paused = (model.all_paused_at(), model.paused());
+        assert_eq!(bench.paused().await, paused);
         for event in &self.world.events {
             self.check_event(*event, entries).await;
         }

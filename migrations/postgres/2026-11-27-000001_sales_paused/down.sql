@@ -1,0 +1,3 @@
+DROP TABLE sales_paused;
+DROP INDEX events_paused;
+ALTER TABLE events DROP COLUMN sales_paused_at;
