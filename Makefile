@@ -40,7 +40,7 @@ BENCH ?=
 BENCH_FLAGS ?= --report docs/benchmarks.md
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-postgres test faults kill-embedded fuzz-api simulate bench lint fmt concurrency docs migration compose-up compose-down clean-services
+.PHONY: help build run run-postgres cluster cluster-test test faults kill-embedded fuzz-api simulate bench lint fmt concurrency docs migration compose-up compose-down clean-services
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,14 @@ run: ## Serve on 127.0.0.1:8000 with demo data; needs nothing else, data in ./ut
 run-postgres: ## The same on a PostgreSQL and a Redis that it brings along
 	$(CARGO) build --release --bin utsavam
 	deploy/services.sh with dev -- deploy/run-dev.sh $(TARGET_DIR)/release/utsavam
+
+cluster: ## Three processes behind HAProxy on PORT, PostgreSQL with a standby, Redis; until Ctrl-C
+	$(CARGO) build --release --bin utsavam
+	deploy/with-env.sh deploy/services.sh with cluster -- deploy/cluster.sh $(TARGET_DIR)/release/utsavam
+
+cluster-test: ## Run the tests of the HTTP interface and of kills through such a cluster
+	$(CARGO) build --workspace --bins
+	deploy/services.sh with cluster -- deploy/cluster-test.sh $(TARGET_DIR) $(CARGO)
 
 test: ## Run every test, with a PostgreSQL and a Redis of its own
 	$(CARGO) build --workspace --bins
@@ -124,3 +132,4 @@ clean-services: ## Remove the private PostgreSQL and Redis, data included
 	deploy/services.sh clean dev
 	deploy/services.sh clean test
 	deploy/services.sh clean bench
+	deploy/services.sh clean cluster
