@@ -17,4 +17,4 @@ mod stage;
 mod wall_clock;
 
 pub use report::{Plan, Report};
-pub use scenarios::{SCENARIOS, Scenario};
+pub use scenarios::{SCENARIOS, Scenario, balanced};

@@ -7,11 +7,14 @@
 //! report.
 
 mod authority;
+mod balancer;
 mod client;
 pub mod concurrency;
 mod database;
 mod exposition;
 pub mod faults;
+mod layout;
+mod ports;
 mod problem;
 mod program;
 mod proxy;
@@ -24,9 +27,11 @@ mod url;
 mod wait;
 
 pub use authority::{Authority, Certificate};
+pub use balancer::{Balancer, SERVERS};
 pub use client::{Answer, Call, Client, FUTURE, PASSWORD, PAST, Person};
 pub use database::TestDatabase;
 pub use exposition::{Exposition, Family, Sample};
+pub use layout::Layout;
 pub use problem::Problem;
 pub use program::{Finished, Program};
 pub use proxy::Proxy;

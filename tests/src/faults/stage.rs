@@ -12,7 +12,9 @@ use super::clock::Clock;
 use super::instances::{Environment, OwnPostgres, OwnRedis, USERS, add_users};
 use super::line::Line;
 use super::wall_clock::WallClock;
+use crate::balancer::{Balancer, SERVERS};
 use crate::client::{Client, FUTURE};
+use crate::ports::free_port;
 use crate::server::{ADMIN_KEY, ServerBuilder, TestServer};
 use crate::sql::Sql;
 
@@ -43,6 +45,10 @@ pub(crate) struct Stage {
     pub(crate) redis: OwnRedis,
     /// Between the processes and Redis.
     pub(crate) redis_line: Line,
+    /// What the crowd talks to, if it is not the processes.
+    pub(crate) balancer: Option<Balancer>,
+    /// Waited for with each commit, if there is one.
+    standby: Option<OwnPostgres>,
     /// The time of everything that happens here.
     pub(crate) clock: Clock,
     settings: Vec<(&'static str, String)>,
@@ -64,6 +70,8 @@ pub(crate) struct Clocks {
 pub(crate) struct Process {
     server: Option<TestServer>,
     address: Address,
+    /// Where it comes back, 0 for anywhere.
+    port: u16,
 }
 
 /// Where a process can be asked at the moment, if it can.
@@ -106,6 +114,8 @@ impl Stage {
             postgres_line,
             redis,
             redis_line,
+            balancer: None,
+            standby: None,
             clock: Clock::default(),
             environment: environment(|clocks| &clocks.processes),
             settings: settings
@@ -115,15 +125,31 @@ impl Stage {
             users: Users(Arc::new(Mutex::new(1..USERS + 1))),
         };
         for _ in 0..processes {
-            let server = stage.builder().start().await;
-            let address = Address::default();
-            address.set(Some(server.client()));
-            stage.processes.push(Process {
-                server: Some(server),
-                address,
-            });
+            stage.add_process(0).await;
         }
         stage
+    }
+
+    /// Three processes behind HAProxy, on a PostgreSQL with a standby: what
+    /// `make cluster` runs.
+    pub(crate) async fn cluster(settings: &[(&'static str, &str)]) -> Self {
+        let mut stage = Self::with(0, settings).await;
+        stage.standby = Some(stage.postgres.standby().await);
+        for _ in 0..SERVERS {
+            stage.add_process(free_port()).await;
+        }
+        let servers = std::array::from_fn(|process| stage.server(process).address());
+        stage.balancer = Some(Balancer::before(servers).await);
+        stage
+    }
+
+    async fn add_process(&mut self, port: u16) {
+        self.processes.push(Process {
+            server: None,
+            address: Address::default(),
+            port,
+        });
+        self.start(self.processes.len() - 1).await;
     }
 
     /// A server as the processes here are started.
@@ -158,8 +184,16 @@ impl Stage {
             })
     }
 
+    /// Whom the crowd asks: the processes, or who stands before them.
+    pub(crate) fn fronts(&self) -> Vec<Address> {
+        match &self.balancer {
+            Some(balancer) => vec![Address(Arc::new(Mutex::new(Some(balancer.client()))))],
+            None => self.addresses(),
+        }
+    }
+
     /// Where the processes can be asked.
-    pub(crate) fn addresses(&self) -> Vec<Address> {
+    fn addresses(&self) -> Vec<Address> {
         let processes = self.processes.iter();
         processes.map(|process| process.address.clone()).collect()
     }
@@ -191,7 +225,8 @@ impl Stage {
 
     /// Starts a process in the place of one that is gone.
     pub(crate) async fn start(&mut self, process: usize) {
-        let server = self.builder().start().await;
+        let port = self.processes[process].port.to_string();
+        let server = self.builder().env("PORT", &port).start().await;
         let process = &mut self.processes[process];
         process.address.set(Some(server.client()));
         process.server = Some(server);
