@@ -89,6 +89,11 @@ impl Balancer {
         Client::new(&format!("http://{}", self.address()), ADMIN_KEY)
     }
 
+    /// Somebody who makes a connection for each request.
+    pub(crate) fn client_hanging_up(&self) -> Client {
+        Client::hanging_up(&format!("http://{}", self.address()), ADMIN_KEY)
+    }
+
     /// Whether it sends requests to the servers at the moment, in their order.
     pub async fn uses(&self) -> Vec<bool> {
         let answer = self.statistics.get("/;csv").await;

@@ -184,10 +184,13 @@ impl Stage {
             })
     }
 
-    /// Whom the crowd asks: the processes, or who stands before them.
+    /// Whom the crowd asks: the processes, or who stands before them, who treats
+    /// the first request of a connection unlike others.
     pub(crate) fn fronts(&self) -> Vec<Address> {
         match &self.balancer {
-            Some(balancer) => vec![Address(Arc::new(Mutex::new(Some(balancer.client()))))],
+            Some(balancer) => [balancer.client(), balancer.client_hanging_up()]
+                .map(|client| Address(Arc::new(Mutex::new(Some(client)))))
+                .to_vec(),
             None => self.addresses(),
         }
     }

@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reqwest::Method;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use utsavam_tests::{Balancer, SERVERS};
 
 /// A server that writes down what it is asked.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Backend {
     address: SocketAddr,
     common: Arc<Common>,
+    accepting: JoinHandle<()>,
 }
 
 #[derive(Debug, Default)]
@@ -33,12 +35,22 @@ impl Backend {
         let address = listener.local_addr().expect("a bound listener");
         let common = Arc::new(Common::default());
         let shared = Arc::clone(&common);
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream, Arc::clone(&shared)));
             }
         });
-        Self { address, common }
+        Self {
+            address,
+            common,
+            accepting,
+        }
+    }
+
+    /// Refuses connections from now on.
+    async fn stop(&mut self) {
+        self.accepting.abort();
+        let _ = (&mut self.accepting).await;
     }
 
     fn heads(&self) -> Vec<String> {
@@ -54,7 +66,7 @@ async fn balanced() -> (Balancer, [Backend; SERVERS]) {
         Backend::start().await,
         Backend::start().await,
     ];
-    let balancer = Balancer::before(backends.clone().map(|backend| backend.address)).await;
+    let balancer = Balancer::before(backends.each_ref().map(|backend| backend.address)).await;
     balancer.until_it_uses([true; SERVERS]).await;
     (balancer, backends)
 }
@@ -131,13 +143,10 @@ async fn a_read_that_got_no_answer_is_sent_to_another_server() {
 
 #[tokio::test]
 async fn a_server_that_cannot_be_reached_costs_no_request() {
-    let gone = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let gone_at = gone.local_addr().expect("a bound listener");
-    drop(gone);
-    let backends = [Backend::start().await, Backend::start().await];
-    let servers = [gone_at, backends[0].address, backends[1].address];
-    // Before HAProxy has found out: it believes in a server until then.
-    let balancer = Balancer::before(servers).await;
+    let (balancer, mut backends) = balanced().await;
+    backends[1].stop().await;
+    // HAProxy still believes in it.
+    assert_eq!(balancer.uses().await, [true; SERVERS]);
     for _ in 0..6 {
         let answer = balancer.client().call(Method::POST, "/bookings").await;
         answer.expect(204);

@@ -30,6 +30,12 @@ async fn a_process_that_is_killed_costs_no_booking_and_makes_none_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_all_processes_took_along_is_not_said_to_mean_nothing() {
+    let report = play(balanced::KILLED_BEFORE_ANSWER).await;
+    assert!(report.unknown > 0, "somebody was not answered");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_notices_that_all_processes_are_replaced_one_after_the_other() {
     let report = play(balanced::REPLACED).await;
     assert_eq!(report.unknown, 0, "every call was answered");

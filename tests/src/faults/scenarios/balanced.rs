@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use super::Scenario;
+use super::{Scenario, processes};
 use crate::balancer::SERVERS;
 use crate::faults::crowd::Habits;
+use crate::faults::line::AtCommit;
 use crate::faults::play::{Fault, Script, rounds};
 use crate::faults::report::{Plan, Report};
 use crate::faults::stage::Stage;
@@ -25,6 +26,19 @@ pub const KILLED: Scenario = Scenario {
     fault: "kill",
     rounds: 3,
     play: |plan| Box::pin(killed(plan)),
+};
+
+/// All three are killed when bookings are made and nobody has heard so.
+pub const KILLED_BEFORE_ANSWER: Scenario = Scenario {
+    name: "balanced_killed_before_answer",
+    fault: "kill",
+    rounds: 2,
+    play: |plan| {
+        Box::pin(async {
+            let stage = Stage::cluster(SETTINGS).await;
+            processes::killed_holding(plan, stage, AtCommit::HoldAnswer).await
+        })
+    },
 };
 
 /// All three are ended in order, one after the other, each when the one before is
