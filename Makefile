@@ -91,7 +91,7 @@ bench: ## Measure the server, BENCH=quick in 5 minutes; writes docs/benchmarks.m
 	$(CARGO) build --release -p api-actix -p utsavam-tests --bin utsavam --bin bench
 	deploy/services.sh with bench -- $(TARGET_DIR)/release/bench $(if $(filter quick,$(BENCH)),--quick) $(BENCH_FLAGS)
 
-lint: ## Check the format, clippy's and shellcheck's warnings
+lint: ## Check the format, clippy's and shellcheck's warnings, and what other programs read
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	@if command -v shellcheck >/dev/null; then \
@@ -99,6 +99,7 @@ lint: ## Check the format, clippy's and shellcheck's warnings
 	else \
 		echo 'shellcheck is not installed: the shell scripts were not checked'; \
 	fi
+	deploy/check-deployment.sh
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -26,6 +26,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 . "$root/deploy/lib/process.sh"
 # shellcheck source=lib/apt.sh
 . "$root/deploy/lib/apt.sh"
+# shellcheck source=lib/haproxy.sh
+. "$root/deploy/lib/haproxy.sh"
 # shellcheck source=lib/programs.sh
 . "$root/deploy/lib/programs.sh"
 # shellcheck source=lib/ports.sh

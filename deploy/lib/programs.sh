@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Finding the programs of PostgreSQL, Redis and HAProxy, and installing them where that is possible
-# without asking. Sourced, never run; install_with_apt comes from apt.sh.
+# without asking. Sourced, never run; install_with_apt comes from apt.sh, find_haproxy from haproxy.sh.
 
-readonly postgres_major_min=15 redis_major_min=7 haproxy_min=2.4
+readonly postgres_major_min=15 redis_major_min=7
 
 # Sets postgres_bin to the folder with a usable server: the one on PATH, else the newest.
 # Existing data need the very version that wrote them: WANTED.
@@ -49,19 +49,6 @@ find_redis() {
 
 # A standby is run by the programs of the primary.
 find_standby() { find_postgres; }
-
-# Sets haproxy. Packages put it where an ordinary user's PATH does not lead.
-find_haproxy() {
-  local path pattern='version ([0-9]+)\.([0-9]+)'
-  haproxy='' haproxy_too_old=''
-  path=$(PATH=$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin command -v haproxy) || return 1
-  [[ $("$path" -v 2>/dev/null) =~ $pattern ]] || return 1
-  if ((BASH_REMATCH[1] * 100 + BASH_REMATCH[2] < 204)); then
-    haproxy_too_old="HAProxy ${BASH_REMATCH[1]}.${BASH_REMATCH[2]} at $path"
-    return 1
-  fi
-  haproxy=$path
-}
 
 # Makes sure that the programs for the services named ("postgres", "redis", …) are there.
 need_programs() {
