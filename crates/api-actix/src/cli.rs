@@ -63,6 +63,17 @@ enum Command {
     /// what could not be is for people to decide. 1: it could not be compared.
     /// Safe beside servers on PostgreSQL; the embedded store is open to one process.
     Reconcile(commands::reconcile::Options),
+    /// Copy the embedded store into a file, while a server goes on with it or not.
+    ///
+    /// The copy holds all that was answered before, and is looked through. To go
+    /// back to it, stop the server and put it in the place of the database, whose
+    /// -wal and -shm files must be gone. PostgreSQL has pg_dump and others for that.
+    Backup {
+        /// Where to. It gets its name only when it is complete, and replaces a
+        /// file that had it.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Write all users, events, bookings, keys and the audit log into an archive.
     ///
     /// The archive is one state of the store, whatever is sold meanwhile, and
@@ -126,6 +137,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve => commands::block_on(commands::serve::serve(settings)),
         Command::Migrate => commands::block_on(commands::migrate::migrate(settings)),
         Command::SeedDemo => commands::block_on(commands::seed_demo::seed_demo(settings)),
+        Command::Backup { file } => commands::backup::back_up(&settings, &file),
         Command::Export { file } => commands::block_on(commands::export::export(settings, file)),
         Command::Import { file } => commands::block_on(commands::import::import(settings, file)),
     };

@@ -7,6 +7,7 @@ mod adoption_refused;
 mod archive;
 mod archive_accounts;
 mod archive_refused;
+mod backup;
 mod benchmark;
 mod concurrency_program;
 mod embedded;
