@@ -99,7 +99,7 @@ lint: ## Check the format, clippy's and shellcheck's warnings, and what other pr
 	else \
 		echo 'shellcheck is not installed: the shell scripts were not checked'; \
 	fi
-	deploy/check-deployment.sh
+	deploy/check-deployment.sh $(TARGET_DIR)
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -146,7 +146,7 @@ watch() {
     fi
     for number in 1 2 3; do
       ! is_alive "${pids[number]}" || continue
-      wait "${pids[number]}" && code=0 || code=$?
+      wait "${pids[number]}" 2>/dev/null && code=0 || code=$?
       [[ $wanted != end ]] || break
       say "api-$number ended with status $code: starting it again"
       start_api "$number"

@@ -10,6 +10,7 @@ mod archive_refused;
 mod backup;
 mod benchmark;
 mod concurrency_program;
+mod deployment;
 mod embedded;
 mod embedded_kill;
 mod gate;

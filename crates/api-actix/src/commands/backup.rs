@@ -16,7 +16,13 @@ pub(crate) fn back_up(settings: &Settings, file: &Path) -> Result<(), Failure> {
     let started = Instant::now();
     let source = Plan::try_new(settings)?.embedded_file()?;
     let target = NewFile::for_path(file).map_err(|error| not_written(file, &error))?;
-    refuse_database(&source, target.path())?;
+    let refusal = why_not(&source, target.path());
+    if let Some(reason) = refusal {
+        let file = file.display();
+        return Err(Failure::new(format!(
+            "nothing was backed up: {file} {reason}"
+        )));
+    }
     let BackedUp { schema } = adapters_embedded::back_up(&source, target.part())
         .map_err(|error| Failure::new(format!("nothing was backed up: {error}")))?;
     let bytes = std::fs::metadata(target.part()).map_or(0, |metadata| metadata.len());
@@ -30,26 +36,18 @@ pub(crate) fn back_up(settings: &Settings, file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A copy in the place of a database would be read together with the log that
-/// belongs to the one before.
-fn refuse_database(source: &Path, target: &Path) -> Result<(), Failure> {
-    let is_source = source
-        .canonicalize()
-        .is_ok_and(|source| source == target || beside(&source).iter().any(|file| file == target));
-    if is_source {
-        return Err(Failure::new(format!(
-            "nothing was backed up: {} belongs to the database itself",
-            target.display()
-        )));
+/// What speaks against this target: a copy in the place of a database would be
+/// read together with the log that belongs to the one before.
+fn why_not(source: &Path, target: &Path) -> Option<String> {
+    let source = source.canonicalize().ok()?;
+    if source == target || beside(&source).iter().any(|file| file == target) {
+        return Some("belongs to the database itself".to_owned());
     }
-    match beside(target).iter().find(|file| file.exists()) {
-        Some(file) => Err(Failure::new(format!(
-            "nothing was backed up: {} is in use as a database: there is {}",
-            target.display(),
-            file.display()
-        ))),
-        None => Ok(()),
-    }
+    let log = beside(target).into_iter().find(|file| file.exists())?;
+    Some(format!(
+        "is in use as a database: there is {}",
+        log.display()
+    ))
 }
 
 /// What SQLite puts beside a database that is open.
