@@ -40,7 +40,7 @@ BENCH ?=
 BENCH_FLAGS ?= --report docs/benchmarks.md
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-postgres test faults kill-embedded fuzz-api simulate bench lint fmt concurrency docs migration compose-up compose-down clean-services
+.PHONY: help build run run-postgres cluster cluster-test test faults kill-embedded fuzz-api simulate bench lint fmt concurrency docs migration compose-up compose-down clean-services
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,14 @@ run: ## Serve on 127.0.0.1:8000 with demo data; needs nothing else, data in ./ut
 run-postgres: ## The same on a PostgreSQL and a Redis that it brings along
 	$(CARGO) build --release --bin utsavam
 	deploy/services.sh with dev -- deploy/run-dev.sh $(TARGET_DIR)/release/utsavam
+
+cluster: ## Three processes behind HAProxy on PORT, PostgreSQL with a standby, Redis; until Ctrl-C
+	$(CARGO) build --release --bin utsavam
+	deploy/with-env.sh deploy/services.sh with cluster -- deploy/cluster.sh $(TARGET_DIR)/release/utsavam
+
+cluster-test: ## Run the tests of the HTTP interface and of kills through such a cluster
+	$(CARGO) build --workspace --bins
+	deploy/services.sh with cluster -- deploy/cluster-test.sh $(TARGET_DIR) $(CARGO)
 
 test: ## Run every test, with a PostgreSQL and a Redis of its own
 	$(CARGO) build --workspace --bins
@@ -83,7 +91,7 @@ bench: ## Measure the server, BENCH=quick in 5 minutes; writes docs/benchmarks.m
 	$(CARGO) build --release -p api-actix -p utsavam-tests --bin utsavam --bin bench
 	deploy/services.sh with bench -- $(TARGET_DIR)/release/bench $(if $(filter quick,$(BENCH)),--quick) $(BENCH_FLAGS)
 
-lint: ## Check the format, clippy's and shellcheck's warnings
+lint: ## Check the format, clippy's and shellcheck's warnings, and what other programs read
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	@if command -v shellcheck >/dev/null; then \
@@ -91,6 +99,7 @@ lint: ## Check the format, clippy's and shellcheck's warnings
 	else \
 		echo 'shellcheck is not installed: the shell scripts were not checked'; \
 	fi
+	deploy/check-deployment.sh $(TARGET_DIR)
 
 fmt: ## Format the code
 	$(CARGO) fmt --all
@@ -124,3 +133,4 @@ clean-services: ## Remove the private PostgreSQL and Redis, data included
 	deploy/services.sh clean dev
 	deploy/services.sh clean test
 	deploy/services.sh clean bench
+	deploy/services.sh clean cluster

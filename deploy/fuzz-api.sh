@@ -19,6 +19,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 . "$root/deploy/lib/process.sh"
 # shellcheck source=lib/apt.sh
 . "$root/deploy/lib/apt.sh"
+# shellcheck source=lib/python.sh
+. "$root/deploy/lib/python.sh"
 
 readonly no_python=3
 readonly admin_key='key of the fuzzer'
@@ -36,7 +38,7 @@ main() {
   trap 'exit 130' INT
   trap 'exit 143' TERM
   need_python
-  install_requirements
+  install_requirements "$settings/requirements.txt" "$target/fuzz-api/venv"
   local mode failed=''
   for mode in open required; do
     fuzz "$mode" || failed+=" $mode"
@@ -52,35 +54,14 @@ usage() {
 
 # ------------------------------------------------------------------------- Python
 
-# Recent enough, and with what makes virtual environments, which Debian has in a package of its own.
-has_python() {
-  python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
-}
-
 need_python() {
-  ! has_python || return 0
-  if ((EUID == 0)) && command -v apt-get >/dev/null; then
-    install_with_apt python3-venv
-    ! has_python || return 0
-  fi
+  # shellcheck disable=SC2310
+  ! find_python || return 0
   say 'Python 3.10 or newer, with venv, not found. Install it and run this again:
   Debian, Ubuntu:  sudo apt-get install python3-venv
   Fedora:          sudo dnf install python3
   macOS:           brew install python'
   exit "$no_python"
-}
-
-# Into a virtual environment, anew when the requirements have changed.
-install_requirements() {
-  local venv=$target/fuzz-api/venv
-  if ! cmp -s "$settings/requirements.txt" "$venv/requirements.txt"; then
-    say "installing what $settings/requirements.txt lists into $venv"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-      --requirement "$settings/requirements.txt"
-    cp "$settings/requirements.txt" "$venv/requirements.txt"
-  fi
 }
 
 # ------------------------------------------------------------------------- a round

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Runs a command with a PostgreSQL and a Redis of its own, and cleans up after it.
 #
-#   deploy/services.sh with NAME -- COMMAND ARGS…   NAME is dev (kept), test or bench (both
-#                                                   thrown away; bench writes as safely as dev)
+#   deploy/services.sh with NAME -- COMMAND ARGS…   NAME is dev (kept), or thrown away: test,
+#                                                   bench (writes as safely as dev), cluster
+#                                                   (with a standby, and HAProxy is looked for)
 #   deploy/services.sh status NAME                  what runs, and who uses it
 #   deploy/services.sh stop NAME                    ends what a kill -9 left behind
 #   deploy/services.sh clean NAME                   the same, and removes the data
 #
-# `with` sets DATABASE_URL and REDIS_URL for the command. In dev one that is set already,
+# `with` sets DATABASE_URL and REDIS_URL for the command, in cluster STANDBY_URL too. In dev one that is set already,
 # in the environment or in .env, is used as it is, and only what is missing is started.
-# Tests and benchmarks always get private instances. See lib/ for the parts.
+# The others always get private instances. See lib/ for the parts.
 set -euo pipefail
 
 # A shell that starts us in the background makes us ignore Ctrl-C for good, and the command
@@ -25,25 +26,29 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 . "$root/deploy/lib/process.sh"
 # shellcheck source=lib/apt.sh
 . "$root/deploy/lib/apt.sh"
+# shellcheck source=lib/haproxy.sh
+. "$root/deploy/lib/haproxy.sh"
 # shellcheck source=lib/programs.sh
 . "$root/deploy/lib/programs.sh"
+# shellcheck source=lib/ports.sh
+. "$root/deploy/lib/ports.sh"
 # shellcheck source=lib/postgres.sh
 . "$root/deploy/lib/postgres.sh"
+# shellcheck source=lib/standby.sh
+. "$root/deploy/lib/standby.sh"
 # shellcheck source=lib/redis.sh
 . "$root/deploy/lib/redis.sh"
 
 # How long a command may take to end after it was asked to, before it is killed.
 readonly drain_seconds=${DRAIN_SECONDS:-60}
-# Away from the standard ports and below those that the system gives to clients.
-readonly port_first=21000 ports_count=4000
 readonly start_attempts_max=10
 
-folder='' # of the instance: $base/dev, $base/test/XXXXXX or $base/bench/XXXXXX
+folder='' # of the instance: $base/dev, or $base/NAME/XXXXXX of one that is thrown away
 
 main() {
   local verb=${1-} name=${2-}
   case $name in
-    dev | test | bench) ;;
+    dev | test | bench | cluster) ;;
     *) usage ;;
   esac
   case $verb in
@@ -75,6 +80,7 @@ with() {
   local wanted=()
   if [[ $name == dev ]]; then load_env_file "$root/.env"; fi
   if is_thrown_away || [[ -z ${DATABASE_URL-} ]]; then wanted+=(postgres); fi
+  if [[ $name == cluster ]]; then wanted+=(standby); fi
   if is_thrown_away || [[ -z ${REDIS_URL-} ]]; then wanted+=(redis); fi
   raise_open_files
 
@@ -98,7 +104,7 @@ start_services() {
   remove_policy
   if is_thrown_away; then sweep_folders; fi
   open_folder
-  need_programs "$@"
+  if [[ $name == cluster ]]; then need_programs "$@" haproxy; else need_programs "$@"; fi
   choose_service_user
   for service in "$@"; do
     make_service_folder "$folder/$service"
@@ -108,12 +114,14 @@ start_services() {
   for service in "$@"; do
     case $service in
       postgres) DATABASE_URL=$(postgres_url) && export DATABASE_URL ;;
+      standby) STANDBY_URL=$(standby_url) && export STANDBY_URL ;;
       redis) REDIS_URL=$(redis_url) && export REDIS_URL ;;
     esac
   done
   # For tests that start and kill servers of their own: what to run, as whom, and where.
   export SERVICES_FOLDER=$folder SERVICES_USER=$service_user
   export SERVICES_POSTGRES=${postgres_bin-} SERVICES_REDIS=${redis_server-}
+  export SERVICES_HAPROXY=${haproxy-}
   if [[ $name == dev ]]; then say_where_to_look "$@"; fi
 }
 
@@ -203,7 +211,8 @@ status_all() {
   while IFS= read -r folder; do
     facts
     printf '%s\n' "$folder"
-    for service in postgres redis; do
+    for service in postgres standby redis; do
+      [[ -d $folder/$service ]] || continue
       if pid=$("${service}_pid"); then
         code=0
         printf '  %-9s process %s, port %s\n' "$service" "$pid" "$(cat "$folder/$service/port")"
@@ -262,7 +271,7 @@ choose_base() {
 
 instance_folders() {
   local candidate
-  for candidate in "$base/dev" "$base"/test/* "$base"/bench/*; do
+  for candidate in "$base/dev" "$base"/test/* "$base"/bench/* "$base"/cluster/*; do
     if [[ $candidate == "$base/$name"* && -d $candidate ]]; then printf '%s\n' "$candidate"; fi
   done
 }
@@ -283,6 +292,7 @@ open_folder() {
 
 facts() {
   postgres_facts
+  standby_facts
   redis_facts
 }
 
@@ -319,17 +329,6 @@ make_service_folder() {
   if [[ -n $service_user ]]; then chown "$service_user:" "$1"; fi
 }
 
-# A port where nobody listens now: that of the last time, which FILE remembers, else any.
-pick_port() {
-  local file=$1 port=''
-  if [[ -f $file ]]; then port=$(cat "$file"); fi
-  until [[ -n $port ]] && ! (: 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
-    port=$((port_first + RANDOM % ports_count))
-  done
-  printf '%s' "$port" >"$file"
-  printf '%s' "$port"
-}
-
 show_log() {
   [[ -s $1 ]] || return 0
   say "--- the last lines of $1"
@@ -338,6 +337,7 @@ show_log() {
 }
 
 stop_instance() {
+  standby_stop
   postgres_stop
   redis_stop
 }

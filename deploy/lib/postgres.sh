@@ -51,7 +51,7 @@ postgres_init() {
   else
     options+=(--locale=C)
   fi
-  if [[ $name == test ]]; then options+=(--no-sync); fi
+  if [[ $name == test || $name == cluster ]]; then options+=(--no-sync); fi
   rm -rf "$postgres_data.new"
   # shellcheck disable=SC2310 # die tells more than errexit
   as_service "$postgres_bin/initdb" -D "$postgres_data.new" --username="$postgres_admin" \
@@ -68,15 +68,16 @@ postgres_access() {
   local method=trust
   if [[ $name == dev ]]; then method=scram-sha-256; fi
   printf 'local all all trust\nhost all all 127.0.0.1/32 %s\n' "$method"
+  if [[ $name == cluster ]]; then printf 'local replication all trust\n'; fi
 }
 
 # The whole of postgresql.conf; what is not here has PostgreSQL's own default.
 postgres_settings() {
-  local port=$1
+  local port=$1 socket_dir=${2-$postgres_dir}
   cat <<END
 listen_addresses = '127.0.0.1'
 port = $port
-unix_socket_directories = '$postgres_dir'
+unix_socket_directories = '$socket_dir'
 unix_socket_permissions = 0700
 password_encryption = scram-sha-256
 END
@@ -94,6 +95,20 @@ synchronous_commit = off
 full_page_writes = off
 max_connections = 400
 shared_buffers = 128MB
+END
+}
+
+# The end of a process is survived, not that of the machine: nobody waits for a disk, but every
+# commit waits until the standby has it.
+postgres_settings_of_cluster() {
+  cat <<END
+fsync = off
+synchronous_commit = on
+full_page_writes = on
+max_connections = 400
+shared_buffers = 128MB
+wal_level = replica
+max_wal_senders = 4
 END
 }
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Finding PostgreSQL's and Redis' programs, and installing them where that is possible
-# without asking. Sourced, never run; install_with_apt comes from apt.sh.
+# Finding the programs of PostgreSQL, Redis and HAProxy, and installing them where that is possible
+# without asking. Sourced, never run; install_with_apt comes from apt.sh, find_haproxy from haproxy.sh.
 
 readonly postgres_major_min=15 redis_major_min=7
 
@@ -47,7 +47,10 @@ find_redis() {
   return 1
 }
 
-# Makes sure that the programs for the services named ("postgres", "redis") are there.
+# A standby is run by the programs of the primary.
+find_standby() { find_postgres; }
+
+# Makes sure that the programs for the services named ("postgres", "redis", …) are there.
 need_programs() {
   local service packages=()
   for service in "$@"; do
@@ -55,6 +58,8 @@ need_programs() {
       case $service in
         postgres) packages+=(postgresql) ;;
         redis) packages+=(redis-server) ;;
+        haproxy) packages+=(haproxy) ;;
+        *) ;;
       esac
     fi
   done
@@ -86,13 +91,21 @@ die_what_to_install() {
         debian+=' redis-server' fedora+=' valkey' brew+=' redis'
         variables+=' REDIS_URL'
         ;;
+      haproxy)
+        find_haproxy && continue
+        missing+=("HAProxy $haproxy_min or newer")
+        found+=${haproxy_too_old:+" ($haproxy_too_old is too old)"}
+        debian+=' haproxy' fedora+=' haproxy' brew+=' haproxy'
+        ;;
+      *) ;;
     esac
   done
-  local names=${missing[0]}
-  if ((${#missing[@]} > 1)); then names+=" and ${missing[1]}"; fi
+  local names
+  printf -v names ' and %s' "${missing[@]}"
+  names=${names# and }
   die "$names not found$found. Install what is missing and run this again:
   Debian 12, Ubuntu 24.04 or newer:  sudo apt-get install$debian
   Fedora:                            sudo dnf install$fedora
-  macOS:                             brew install$brew
-To use instances of your own instead, set${variables/ DATABASE_URL REDIS_URL/ DATABASE_URL and REDIS_URL} (not for the tests)."
+  macOS:                             brew install$brew${variables:+
+To use instances of your own instead, set${variables/ DATABASE_URL REDIS_URL/ DATABASE_URL and REDIS_URL} (not for the tests and the cluster).}"
 }

@@ -25,7 +25,7 @@ redis_ping() {
 redis_settings() {
   local port=$1 databases=16
   # A database number for each test.
-  if [[ $name == test ]]; then databases=4096; fi
+  if [[ $name == test || $name == cluster ]]; then databases=4096; fi
   cat <<END
 bind 127.0.0.1
 port $port

@@ -67,7 +67,17 @@ pub struct Answer {
 impl Client {
     /// A client of the server at that address, such as `http://127.0.0.1:8000`.
     pub fn new(base: &str, admin_key: &str) -> Self {
-        let http = reqwest::Client::builder()
+        Self::with(reqwest::Client::builder(), base, admin_key)
+    }
+
+    /// As `new`, with a connection for each request.
+    pub(crate) fn hanging_up(base: &str, admin_key: &str) -> Self {
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0);
+        Self::with(http, base, admin_key)
+    }
+
+    fn with(http: reqwest::ClientBuilder, base: &str, admin_key: &str) -> Self {
+        let http = http
             .timeout(DEADLINE)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use tokio::sync::Barrier;
 
-use crate::client::{Answer, Call, Client, FUTURE};
+use crate::client::{Answer, Call, Client, FUTURE, PASSWORD};
 
 /// What to do.
 #[derive(Debug, Clone, Copy)]
@@ -68,8 +68,10 @@ pub async fn run(servers: &[Client], plan: Plan) -> Result<Run, String> {
     let first = servers.first().ok_or("there is no server to ask")?;
     let event = json!({ "name": "Concurrency", "start_at": FUTURE, "capacity": plan.capacity });
     let event_id = made(first.post("/admin/events", &event).admin(), "event").await?;
-    let user = json!({ "email": unique_email() });
+    let email = unique_email();
+    let user = json!({ "email": email, "password": PASSWORD });
     let user_id = made(first.post("/users", &user), "user").await?;
+    let access_token = logged_in(first, &email).await?;
 
     let workers = plan.concurrency.min(plan.requests);
     let together = Arc::new(Barrier::new(workers.max(1)));
@@ -79,11 +81,12 @@ pub async fn run(servers: &[Client], plan: Plan) -> Result<Run, String> {
         .map(|worker| {
             let server = servers[worker % servers.len()].clone();
             let (together, asked) = (Arc::clone(&together), Arc::clone(&asked));
-            let answers = Arc::clone(&answers);
+            let (answers, access_token) = (Arc::clone(&answers), access_token.clone());
             tokio::spawn(async move {
                 together.wait().await;
                 while asked.fetch_add(1, Ordering::Relaxed) < plan.requests {
-                    let answer = server.book(user_id, event_id, 1).try_send().await;
+                    let call = server.book(user_id, event_id, 1).bearer(&access_token);
+                    let answer = call.try_send().await;
                     answers
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -99,6 +102,17 @@ pub async fn run(servers: &[Client], plan: Plan) -> Result<Run, String> {
     }
     let answers = std::mem::take(&mut *answers.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(count(event_id, answers))
+}
+
+/// Users have to be, on servers that others can reach.
+async fn logged_in(server: &Client, email: &str) -> Result<String, String> {
+    let answer = server.login(email, PASSWORD).try_send().await;
+    let answer = answer.map_err(|error| root_cause(&error))?;
+    if answer.status != 200 {
+        return Err(format!("the user could not log in: {answer}"));
+    }
+    let token = answer.json()["access_token"].as_str().map(str::to_owned);
+    token.ok_or_else(|| format!("there is no token: {answer}"))
 }
 
 async fn made(call: Call, what: &str) -> Result<i64, String> {

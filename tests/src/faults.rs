@@ -19,4 +19,4 @@ mod wall_clock;
 
 pub use instances::{Environment, OwnPostgres};
 pub use report::{Plan, Report};
-pub use scenarios::{SCENARIOS, Scenario};
+pub use scenarios::{SCENARIOS, Scenario, balanced};

@@ -7,12 +7,15 @@
 //! report.
 
 mod authority;
+mod balancer;
 mod client;
 pub mod concurrency;
 mod database;
 mod exposition;
 pub mod faults;
+mod layout;
 pub mod ledger;
+mod ports;
 mod problem;
 mod program;
 mod proxy;
@@ -25,9 +28,11 @@ mod url;
 mod wait;
 
 pub use authority::{Authority, Certificate};
+pub use balancer::{Balancer, SERVERS};
 pub use client::{Answer, Call, Client, FUTURE, PASSWORD, PAST, Person};
 pub use database::TestDatabase;
 pub use exposition::{Exposition, Family, Sample};
+pub use layout::Layout;
 pub use problem::Problem;
 pub use program::{Finished, Program};
 pub use proxy::Proxy;

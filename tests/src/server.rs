@@ -201,8 +201,22 @@ impl ServerBuilder {
         self.env(&name, value)
     }
 
+    /// Says that HAProxy stands before the server, so that what is true of a
+    /// server that only its machine can reach stays so.
+    #[must_use]
+    pub(crate) fn behind_a_balancer(self) -> Self {
+        self.setting("auth.mode", "open")
+            .setting("auth.open_beyond_loopback", "true")
+            .setting("http.trusted_proxies", "127.0.0.1")
+    }
+
     /// Starts the server and waits until it listens.
     pub async fn start(mut self) -> TestServer {
+        self.start_one().await
+    }
+
+    /// Starts one more server of this kind.
+    pub(crate) async fn start_one(&mut self) -> TestServer {
         let mut child = self.command.spawn().expect("the program can be run");
         let log = Arc::new(Mutex::new(String::new()));
         let log_reader = read_log(&mut child, Arc::clone(&log));

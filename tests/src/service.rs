@@ -1,10 +1,14 @@
 //! A whole service for one test: database, gate, server and a client.
 
+use std::net::SocketAddr;
+
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::balancer::Balancer;
 use crate::client::Client;
 use crate::database::TestDatabase;
+use crate::layout::Layout;
 use crate::proxy::Proxy;
 use crate::redis::TestRedis;
 use crate::server::{ServerBuilder, TestServer};
@@ -20,8 +24,12 @@ const SEATS_MAX: i64 = 100;
 pub struct Service {
     /// Somebody who talks to the server.
     pub client: Client,
+    /// What the client talks to, if it is not the server.
+    balancer: Option<Balancer>,
     /// The server. Dropped before what it depends on.
     pub server: TestServer,
+    /// Those beside it.
+    _others: Vec<TestServer>,
     /// Its database.
     pub database: TestDatabase,
     /// `None` when the gate is in the server.
@@ -67,12 +75,21 @@ impl Service {
     /// A service with Redis on a PostgreSQL database that the test prepared.
     pub async fn on(database: TestDatabase) -> ServiceBuilder {
         let redis = TestRedis::new().await;
-        let server = TestServer::builder(database.url()).redis(redis.url());
+        let mut server = TestServer::builder(database.url()).redis(redis.url());
+        if Layout::chosen() == Layout::Cluster {
+            server = server.behind_a_balancer();
+        }
         ServiceBuilder {
             database,
             redis: Some(redis),
             server,
         }
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        let balancer = self.balancer.as_ref();
+        balancer.map_or_else(|| self.server.address(), Balancer::address)
     }
 
     /// Its Redis, which it uses unless it was built without.
@@ -128,7 +145,7 @@ impl Service {
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        let mut stream = TcpStream::connect(self.server.address())
+        let mut stream = TcpStream::connect(self.address())
             .await
             .expect("the server listens");
         stream
@@ -213,12 +230,26 @@ impl ServiceBuilder {
         self.redis.as_ref().map_or("", TestRedis::url)
     }
 
-    /// Starts the server.
-    pub async fn start(self) -> Service {
-        let server = self.server.start().await;
+    /// Starts the server, or those of the [chosen](Layout::chosen) layout.
+    pub async fn start(mut self) -> Service {
+        let server = self.server.start_one().await;
+        let mut others = Vec::new();
+        let mut balancer = None;
+        if Layout::chosen() == Layout::Cluster {
+            others.push(self.server.start_one().await);
+            others.push(self.server.start_one().await);
+            let all = [&server, &others[0], &others[1]].map(TestServer::address);
+            balancer = Some(Balancer::before(all).await);
+        }
+        let client = match &balancer {
+            Some(balancer) => balancer.client(),
+            None => server.client(),
+        };
         Service {
-            client: server.client(),
+            client,
+            balancer,
             server,
+            _others: others,
             redis: self.redis,
             database: self.database,
         }

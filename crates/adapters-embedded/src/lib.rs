@@ -17,6 +17,7 @@
 //! | `files` | the folder, the file, and the lock against a second server |
 //! | `session` | a connection and its transactions |
 //! | `lane` | the threads and their bounded queues |
+//! | `backup` | a copy of a file that a server has open |
 //! | `database` | opening, migrating, handing work to the threads |
 //! | `store` | one file for each port |
 //! | `gate` | the seat gate |
@@ -25,6 +26,7 @@
 //! No async runtime runs in here: a port's future only waits for an answer, on
 //! whatever runtime the caller has.
 
+mod backup;
 mod clock;
 #[cfg(test)]
 mod contract;
@@ -40,6 +42,7 @@ mod session;
 mod settings;
 mod store;
 
+pub use backup::{BackedUp, BackupError, back_up};
 pub use database::{Database, JobsWaiting, OpenError};
 pub use gate::InProcessSeatGate;
 pub use limiter::InProcessRateLimiter;

@@ -69,6 +69,17 @@ enum Command {
     /// one process: while a server has it, that server is asked over HTTP.
     #[command(subcommand)]
     Sales(commands::sales::Action),
+    /// Copy the embedded store into a file, while a server goes on with it or not.
+    ///
+    /// The copy holds all that was answered before, and is looked through. To go
+    /// back to it, stop the server and put it in the place of the database, whose
+    /// -wal and -shm files must be gone. PostgreSQL has pg_dump and others for that.
+    Backup {
+        /// Where to. It gets its name only when it is complete, and replaces a
+        /// file that had it.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Write all users, events, bookings, keys and the audit log into an archive.
     ///
     /// The archive is one state of the store, whatever is sold meanwhile, and
@@ -133,6 +144,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Migrate => commands::block_on(commands::migrate::migrate(settings)),
         Command::Sales(action) => commands::block_on(commands::sales::sales(settings, action)),
         Command::SeedDemo => commands::block_on(commands::seed_demo::seed_demo(settings)),
+        Command::Backup { file } => commands::backup::back_up(&settings, &file),
         Command::Export { file } => commands::block_on(commands::export::export(settings, file)),
         Command::Import { file } => commands::block_on(commands::import::import(settings, file)),
     };

@@ -1,10 +1,12 @@
 //! One file per command of the command line.
 
+pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod migrate;
+mod new_file;
 pub(crate) mod openapi;
 pub(crate) mod reconcile;
 pub(crate) mod sales;

@@ -14,6 +14,7 @@ mod limiter;
 mod meters;
 mod postgres;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use adapters_embedded::{InProcessRateLimiter, InProcessSeatGate, SqliteSettings};
@@ -180,7 +181,18 @@ impl Plan {
     pub(crate) fn require_data(&self) -> Result<(), Failure> {
         match &self.store {
             StorePlan::Postgres(_) => Ok(()),
-            StorePlan::Embedded(settings) => embedded::require_data(settings),
+            StorePlan::Embedded(settings) => embedded::require_data(settings).map(|_| ()),
+        }
+    }
+
+    /// The file of the embedded store, which is not opened.
+    pub(crate) fn embedded_file(&self) -> Result<PathBuf, Failure> {
+        match &self.store {
+            StorePlan::Embedded(settings) => embedded::require_data(settings).map(PathBuf::from),
+            StorePlan::Postgres(_) => Err(Failure::new(
+                "this backs up the embedded store; PostgreSQL is backed up by its own programs, \
+                 such as pg_dump: docs/operations.md shows how",
+            )),
         }
     }
 

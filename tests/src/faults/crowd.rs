@@ -141,7 +141,7 @@ impl Crowd {
         rng: &mut Rng,
     ) -> Self {
         Self::send(
-            stage.addresses(),
+            stage.fronts(),
             stage.clock,
             stage.users(),
             offered,

@@ -6,7 +6,6 @@ mod postgres;
 mod redis;
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,10 +13,6 @@ use std::process::{Command, Stdio};
 pub use postgres::OwnPostgres;
 pub(crate) use postgres::{USERS, add_users};
 pub(crate) use redis::OwnRedis;
-
-/// Above those of `deploy/services.sh`, below those that the system gives to
-/// clients: a port that is free stays free while its server is dead.
-const PORTS: std::ops::Range<u16> = 25_000..32_000;
 
 /// What is added to the environment of a process.
 pub type Environment = Vec<(&'static str, String)>;
@@ -95,16 +90,6 @@ fn lock() -> File {
     let file = File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     file.lock().expect("a file can be locked");
     file
-}
-
-/// A port at which nobody listens.
-pub(crate) fn free_port() -> u16 {
-    loop {
-        let port = fastrand::u16(PORTS);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 fn signal(signal: &str, pids: &[u32]) {

@@ -1,6 +1,7 @@
 //! What is tried. Each scenario has a name, which is that of its test, and says
 //! what holds in it besides what always holds.
 
+pub mod balanced;
 mod clients;
 mod clock;
 mod commits;

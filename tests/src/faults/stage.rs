@@ -9,10 +9,12 @@ use serde_json::json;
 
 use super::books::Books;
 use super::clock::Clock;
-use super::instances::{Environment, OwnPostgres, OwnRedis, USERS, add_users, free_port};
+use super::instances::{Environment, OwnPostgres, OwnRedis, USERS, add_users};
 use super::line::Line;
 use super::wall_clock::WallClock;
+use crate::balancer::{Balancer, SERVERS};
 use crate::client::{Client, FUTURE};
+use crate::ports::free_port;
 use crate::server::{ADMIN_KEY, ServerBuilder, TestServer};
 use crate::sql::Sql;
 
@@ -43,6 +45,10 @@ pub(crate) struct Stage {
     pub(crate) redis: OwnRedis,
     /// Between the processes and Redis.
     pub(crate) redis_line: Line,
+    /// What the crowd talks to, if it is not the processes.
+    pub(crate) balancer: Option<Balancer>,
+    /// Waited for with each commit, if there is one.
+    standby: Option<OwnPostgres>,
     /// The time of everything that happens here.
     pub(crate) clock: Clock,
     settings: Vec<(&'static str, String)>,
@@ -108,6 +114,8 @@ impl Stage {
             postgres_line,
             redis,
             redis_line,
+            balancer: None,
+            standby: None,
             clock: Clock::default(),
             environment: environment(|clocks| &clocks.processes),
             settings: settings
@@ -117,14 +125,31 @@ impl Stage {
             users: Users(Arc::new(Mutex::new(1..USERS + 1))),
         };
         for _ in 0..processes {
-            stage.processes.push(Process {
-                server: None,
-                address: Address::default(),
-                port: free_port(),
-            });
-            stage.start(stage.processes.len() - 1).await;
+            stage.add_process().await;
         }
         stage
+    }
+
+    /// Three processes behind HAProxy, on a PostgreSQL with a standby: what
+    /// `make cluster` runs.
+    pub(crate) async fn cluster(settings: &[(&'static str, &str)]) -> Self {
+        let mut stage = Self::with(0, settings).await;
+        stage.standby = Some(stage.postgres.standby().await);
+        for _ in 0..SERVERS {
+            stage.add_process().await;
+        }
+        let servers = std::array::from_fn(|process| stage.server(process).address());
+        stage.balancer = Some(Balancer::before(servers).await);
+        stage
+    }
+
+    async fn add_process(&mut self) {
+        self.processes.push(Process {
+            server: None,
+            address: Address::default(),
+            port: free_port(),
+        });
+        self.start(self.processes.len() - 1).await;
     }
 
     /// A server as the processes here are started.
@@ -160,8 +185,19 @@ impl Stage {
             })
     }
 
+    /// Whom the crowd asks: the processes, or who stands before them, who treats
+    /// the first request of a connection unlike others.
+    pub(crate) fn fronts(&self) -> Vec<Address> {
+        match &self.balancer {
+            Some(balancer) => [balancer.client(), balancer.client_hanging_up()]
+                .map(|client| Address(Arc::new(Mutex::new(Some(client)))))
+                .to_vec(),
+            None => self.addresses(),
+        }
+    }
+
     /// Where the processes can be asked.
-    pub(crate) fn addresses(&self) -> Vec<Address> {
+    fn addresses(&self) -> Vec<Address> {
         let processes = self.processes.iter();
         processes.map(|process| process.address.clone()).collect()
     }

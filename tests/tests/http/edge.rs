@@ -180,7 +180,7 @@ async fn a_uri_has_a_longest_length() {
 
 /// A bare connection to the server of that service.
 async fn connect(service: &Service) -> TcpStream {
-    let address = service.server.address();
+    let address = service.address();
     TcpStream::connect(address)
         .await
         .expect("the server listens")

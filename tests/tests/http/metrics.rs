@@ -253,7 +253,7 @@ async fn a_client_that_goes_away_is_counted() {
     let request =
         b"POST /bookings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                     Content-Length: 100\r\n\r\n{";
-    let mut stream = TcpStream::connect(service.server.address())
+    let mut stream = TcpStream::connect(service.address())
         .await
         .expect("it listens");
     stream.write_all(request).await.expect("sent");

@@ -168,7 +168,7 @@ async fn what_comes_out_is_utf_8_json() {
 /// Sends bytes over a bare connection and reads what comes back until the
 /// server closes it or the body is complete.
 async fn exchange(service: &Service, request: &str) -> String {
-    let mut stream = TcpStream::connect(service.server.address())
+    let mut stream = TcpStream::connect(service.address())
         .await
         .expect("the server listens");
     stream
@@ -256,7 +256,7 @@ async fn the_docs_page_is_swagger_ui() {
     for _ in 0..3 {
         if let 301..=308 = page.status {
             let target = page.header("location").expect("a Location").to_owned();
-            let base = format!("http://{}", service.server.address());
+            let base = format!("http://{}", service.address());
             let target = target.strip_prefix(&base).unwrap_or(&target);
             // Relative to /docs, as a browser reads it.
             let target = target.trim_start_matches("./");

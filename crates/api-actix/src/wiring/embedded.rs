@@ -1,5 +1,6 @@
 //! The stores on SQLite.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use adapters_embedded::{
@@ -44,10 +45,10 @@ pub(super) fn settings(settings: &Settings) -> Result<SqliteSettings, Failure> {
     })
 }
 
-/// Whether there is a store already.
-pub(super) fn require_data(settings: &SqliteSettings) -> Result<(), Failure> {
+/// Whether there is a store already, and where.
+pub(super) fn require_data(settings: &SqliteSettings) -> Result<&Path, Failure> {
     match &settings.location {
-        SqliteLocation::File(path) if path.exists() => Ok(()),
+        SqliteLocation::File(path) if path.exists() => Ok(path),
         SqliteLocation::File(path) => Err(Failure::new(format!(
             "there is no database at {}",
             path.display()

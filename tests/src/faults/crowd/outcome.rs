@@ -60,7 +60,8 @@ fn told(ask: &Ask, answer: &Answer) -> Option<Outcome> {
             answer.header("retry-after")?;
             Outcome::NothingDone
         }
-        (_, 503, "overloaded" | "unavailable" | "timed_out") => {
+        // 502 and 504 come from a balancer.
+        (_, 502..=504, "overloaded" | "unavailable" | "timed_out") => {
             // Who is told to come again is told when.
             answer.header("retry-after")?;
             let detail = json["detail"].as_str()?;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{Environment, as_service, base, folder, free_port, lock, output, signal, variable};
+use super::{Environment, as_service, base, folder, lock, output, signal, variable};
+use crate::ports::free_port;
 use crate::program::Program;
 use crate::sql::Sql;
 

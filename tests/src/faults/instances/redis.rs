@@ -7,7 +7,8 @@ use std::time::Duration;
 use deadpool_redis::redis::{self, FromRedisValue};
 use tempfile::TempDir;
 
-use super::{Environment, as_service, folder, free_port, variable};
+use super::{Environment, as_service, folder, variable};
+use crate::ports::free_port;
 
 /// A Redis without persistence unless it is asked to save, gone when dropped.
 #[derive(Debug)]

@@ -16,16 +16,16 @@ const SOON: Duration = Duration::from_secs(20);
 /// Seats are leased at the gate and written, and the process dies before its
 /// COMMIT arrives.
 pub(super) async fn killed_before_commit(plan: Plan) -> Report {
-    killed_holding(plan, AtCommit::HoldBefore).await
+    killed_holding(plan, Stage::new(2).await, AtCommit::HoldBefore).await
 }
 
 /// The booking is made, and the process dies before it hears so.
 pub(super) async fn killed_before_answer(plan: Plan) -> Report {
-    killed_holding(plan, AtCommit::HoldAnswer).await
+    killed_holding(plan, Stage::new(2).await, AtCommit::HoldAnswer).await
 }
 
-async fn killed_holding(plan: Plan, what: AtCommit) -> Report {
-    let stage = Stage::new(2).await;
+/// All processes die while COMMITs or their answers are held up.
+pub(super) async fn killed_holding(plan: Plan, stage: Stage, what: AtCommit) -> Report {
     rounds(&plan, stage, &Script::default(), async |stage, _, rng| {
         let line = &stage.postgres_line;
         let before = line.struck();
@@ -34,16 +34,17 @@ async fn killed_holding(plan: Plan, what: AtCommit) -> Report {
         let are_held = line.wait_struck(before + wanted, SOON).await;
         assert!(are_held, "nobody commits");
         line.disarm();
-        // Whose COMMITs these are is not known, so both die.
-        for process in 0..2 {
+        // Whose COMMITs these are is not known, so all die.
+        let count = stage.processes.len();
+        for process in 0..count {
             stage.kill(process);
         }
         stage.postgres_line.drop_held();
-        for process in 0..2 {
+        for process in 0..count {
             stage.start(process).await;
         }
         Fault {
-            count: 2,
+            count,
             ..Fault::back_at(stage.clock.now())
         }
     })

@@ -1,20 +1,15 @@
 //! Where an archive is written to.
 
-use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, BufWriter, Stdout, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tempfile::NamedTempFile;
+use crate::commands::new_file::NewFile;
 
 /// Standard output, or a file that gets its name only when it is complete.
 #[derive(Debug)]
 pub(super) enum Target {
     StandardOutput(BufWriter<Stdout>),
-    File {
-        file: BufWriter<NamedTempFile>,
-        path: PathBuf,
-    },
+    File(BufWriter<NewFile>),
 }
 
 impl Target {
@@ -27,25 +22,7 @@ impl Target {
         let Some(path) = path else {
             return Ok(Self::StandardOutput(BufWriter::new(io::stdout())));
         };
-        // A link goes on to be one.
-        let path = match path.canonicalize() {
-            Ok(path) if path.is_file() => path,
-            // Renaming would put a file in the place of a device or a pipe.
-            Ok(_) => return Err(io::Error::other("it is not a file")),
-            Err(_) => std::path::absolute(path)?,
-        };
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(io::Error::from(io::ErrorKind::InvalidFilename));
-        };
-        let prefix = [OsStr::new("."), name, OsStr::new(".")].join(OsStr::new(""));
-        let file = tempfile::Builder::new()
-            .prefix(&prefix)
-            .suffix(".part")
-            .tempfile_in(folder)?;
-        Ok(Self::File {
-            file: BufWriter::new(file),
-            path,
-        })
+        NewFile::for_path(path).map(|file| Self::File(BufWriter::new(file)))
     }
 
     /// Makes the file durable and gives it its name. Replaces one that had it.
@@ -56,14 +33,9 @@ impl Target {
     pub(super) fn finish(self) -> io::Result<()> {
         match self {
             Self::StandardOutput(mut output) => output.flush(),
-            Self::File { file, path } => {
+            Self::File(file) => {
                 let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-                file.as_file().sync_all()?;
-                file.persist(&path).map_err(|error| error.error)?;
-                match path.parent() {
-                    Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
-                    _ => Ok(()),
-                }
+                file.finish()
             }
         }
     }
@@ -73,14 +45,14 @@ impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::StandardOutput(output) => output.write(bytes),
-            Self::File { file, .. } => file.write(bytes),
+            Self::File(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::StandardOutput(output) => output.flush(),
-            Self::File { file, .. } => file.flush(),
+            Self::File(file) => file.flush(),
         }
     }
 }

@@ -1,0 +1,67 @@
+//! `utsavam backup`: a copy of the embedded store, whether a server has it open
+//! or not.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use adapters_embedded::BackedUp;
+
+use crate::commands::new_file::NewFile;
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::wiring::Plan;
+
+pub(crate) fn back_up(settings: &Settings, file: &Path) -> Result<(), Failure> {
+    let started = Instant::now();
+    let source = Plan::try_new(settings)?.embedded_file()?;
+    let target = NewFile::for_path(file).map_err(|error| not_written(file, &error))?;
+    let refusal = why_not(&source, target.path());
+    if let Some(reason) = refusal {
+        let file = file.display();
+        return Err(Failure::new(format!(
+            "nothing was backed up: {file} {reason}"
+        )));
+    }
+    let BackedUp { schema } = adapters_embedded::back_up(&source, target.part())
+        .map_err(|error| Failure::new(format!("nothing was backed up: {error}")))?;
+    let bytes = std::fs::metadata(target.part()).map_or(0, |metadata| metadata.len());
+    target.finish().map_err(|error| not_written(file, &error))?;
+    eprintln!(
+        "backed up {} into {}: {bytes} bytes, schema {schema}, in {:.1?}",
+        source.display(),
+        file.display(),
+        started.elapsed()
+    );
+    Ok(())
+}
+
+/// What speaks against this target: a copy in the place of a database would be
+/// read together with the log that belongs to the one before.
+fn why_not(source: &Path, target: &Path) -> Option<String> {
+    let source = source.canonicalize().ok()?;
+    if source == target || beside(&source).iter().any(|file| file == target) {
+        return Some("belongs to the database itself".to_owned());
+    }
+    let log = beside(target).into_iter().find(|file| file.exists())?;
+    Some(format!(
+        "is in use as a database: there is {}",
+        log.display()
+    ))
+}
+
+/// What SQLite puts beside a database that is open.
+fn beside(database: &Path) -> [PathBuf; 3] {
+    ["-wal", "-shm", "-journal"].map(|suffix| {
+        let mut name = OsString::from(database);
+        name.push(suffix);
+        PathBuf::from(name)
+    })
+}
+
+fn not_written(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!(
+        "nothing was backed up: {} cannot be written: {error}",
+        file.display()
+    ))
+}

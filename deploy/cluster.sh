@@ -1,0 +1,210 @@
+#!/usr/bin/env bash
+# Three processes of the server behind HAProxy, until Ctrl-C:
+#
+#   deploy/services.sh with cluster -- deploy/cluster.sh UTSAVAM
+#
+# UTSAVAM is the path of the binary. The primary, its standby and Redis come from services.sh.
+# HAProxy listens at HOST and PORT (127.0.0.1:8000) and shows its statistics at STATISTICS_PORT
+# (8404); the processes listen on free ports of the loopback address, with their metrics beside
+# them. ADMIN_KEY is made up where there is none. A process that ends is started again at its
+# old place; SIGUSR1 replaces all of them, one after the other.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck source=lib/common.sh
+. "$root/deploy/lib/common.sh"
+# shellcheck source=lib/ports.sh
+. "$root/deploy/lib/ports.sh"
+# shellcheck source=lib/process.sh
+. "$root/deploy/lib/process.sh"
+
+readonly start_seconds_max=60 drain_seconds=40
+readonly balancer_host=${HOST:-127.0.0.1} balancer_port=${PORT:-8000} statistics_port=${STATISTICS_PORT:-8404}
+
+# By number, from 1.
+pids=('') ports=('') metrics_ports=('')
+folder='' utsavam='' balancer_pid='' wanted=''
+
+main() {
+  [[ $# -eq 1 && -x $1 && -n ${SERVICES_HAPROXY-} ]] || usage
+  utsavam=$1
+  folder=$SERVICES_FOLDER/cluster
+  mkdir "$folder"
+  chmod 700 "$folder"
+  trap on_exit EXIT
+  trap 'wanted=end' HUP INT TERM
+  trap 'wanted=replace' USR1
+
+  choose_settings
+  "$utsavam" migrate >/dev/null
+  "$utsavam" seed-demo >/dev/null
+  local number
+  for number in 1 2 3; do
+    ports[number]=$(pick_port "$folder/port-$number")
+    metrics_ports[number]=$(pick_port "$folder/metrics-port-$number")
+    start_api "$number"
+  done
+  start_balancer
+  say_where_to_look
+  watch
+}
+
+usage() {
+  sed -n '2,/^set /s/^# \{0,1\}//p' "$root/deploy/cluster.sh" >&2
+  exit 2
+}
+
+# What a process needs to know that is one of several behind a balancer on this machine. All
+# clients here have one address to the rate limits: room for `make concurrency`.
+choose_settings() {
+  export ADMIN_KEY=${ADMIN_KEY:-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')}
+  export UTSAVAM__AUTH__MODE=${UTSAVAM__AUTH__MODE-required}
+  export UTSAVAM__HTTP__TRUSTED_PROXIES=127.0.0.1
+  export UTSAVAM__HTTP__SHUTDOWN_DELAY=${UTSAVAM__HTTP__SHUTDOWN_DELAY-3s}
+  export UTSAVAM__RATE_LIMIT__BOOK__QUOTA=${UTSAVAM__RATE_LIMIT__BOOK__QUOTA-60000}
+  # `migrate` did it.
+  export UTSAVAM__DATABASE__MIGRATE_ON_START=false
+}
+
+# ------------------------------------------------------------------------ processes
+
+# Runs a program in a process group of its own, so that Ctrl-C reaches it by us alone, and lets
+# the kernel end it if we are killed. Its number is then in `$!`.
+run_apart() {
+  local log=$1 apart=()
+  shift
+  if setpriv --pdeathsig TERM true 2>/dev/null; then apart=(setpriv --pdeathsig TERM --); fi
+  set -m
+  (exec ${apart[@]+"${apart[@]}"} "$@") >>"$log" 2>&1 </dev/null &
+  set +m
+}
+
+# Starts process NUMBER at its place.
+start_api() {
+  local number=$1 log=$folder/api-$1.log tenths before
+  touch "$log"
+  before=$(grep -c '^listening on' "$log") || true
+  HOST=127.0.0.1 PORT=${ports[number]} UTSAVAM__METRICS__PORT=${metrics_ports[number]} \
+    run_apart "$log" "$utsavam" serve
+  pids[number]=$!
+  for ((tenths = 0; tenths < start_seconds_max * 10; tenths++)); do
+    if (($(grep -c '^listening on' "$log") > before)); then return 0; fi
+    is_alive "${pids[number]}" || break
+    sleep 0.1
+  done
+  tail -n 20 "$log" >&2
+  die "api-$number did not start, its log is $log"
+}
+
+start_balancer() {
+  local log=$folder/haproxy.log tenths
+  BALANCER=$balancer_host:$balancer_port BALANCER_STATISTICS=127.0.0.1:$statistics_port \
+    API_1=127.0.0.1:${ports[1]} API_2=127.0.0.1:${ports[2]} API_3=127.0.0.1:${ports[3]} \
+    run_apart "$log" "$SERVICES_HAPROXY" -db -f "$root/deploy/haproxy/haproxy.cfg"
+  balancer_pid=$!
+  for ((tenths = 0; tenths < 100; tenths++)); do
+    is_alive "$balancer_pid" || break
+    if [[ $(status_of "$balancer_host" "$balancer_port") == 200 ]]; then return 0; fi
+    sleep 0.1
+  done
+  tail -n 20 "$log" >&2
+  die "HAProxy did not start, its log is $log"
+}
+
+# What GET /ready is answered with; nothing when nobody answers.
+status_of() (
+  exec 2>/dev/null 3<>"/dev/tcp/$1/$2" || exit 0
+  printf 'GET /ready HTTP/1.1\r\nHost: %s:%s\r\nConnection: close\r\n\r\n' "$1" "$2" >&3
+  read -r -t 5 _ status _ <&3 || exit 0
+  printf '%s' "$status"
+)
+
+say_where_to_look() {
+  local number
+  say "HAProxy (process $balancer_pid):  http://$balancer_host:$balancer_port  statistics at http://127.0.0.1:$statistics_port/"
+  for number in 1 2 3; do
+    say "api-$number (process ${pids[number]}):    http://127.0.0.1:${ports[number]}  metrics at http://127.0.0.1:${metrics_ports[number]}/metrics"
+  done
+  say "primary:  $DATABASE_URL"
+  say "standby:  $STANDBY_URL"
+  say "Redis:    $REDIS_URL"
+  say "logs:     $folder"
+  say "admin:    export ADMIN_KEY=$ADMIN_KEY"
+  say "Replace the processes one after the other: kill -USR1 $$; end: Ctrl-C or kill $$"
+  say 'ready'
+}
+
+# ----------------------------------------------------------------------------- life
+
+# Starts again what ends, until we are told to end.
+watch() {
+  local number code
+  while [[ $wanted != end ]]; do
+    if [[ $wanted == replace ]]; then
+      wanted=''
+      replace_all
+    fi
+    for number in 1 2 3; do
+      ! is_alive "${pids[number]}" || continue
+      wait "${pids[number]}" 2>/dev/null && code=0 || code=$?
+      [[ $wanted != end ]] || break
+      say "api-$number ended with status $code: starting it again"
+      start_api "$number"
+      say "api-$number is process ${pids[number]} now"
+    done
+    is_alive "$balancer_pid" || die "HAProxy ended, its log is $folder/haproxy.log"
+    sleep 0.2
+  done
+}
+
+# One after the other leaves, and the next one only when its successor is there.
+replace_all() {
+  local number tenths
+  for number in 1 2 3; do
+    if ! end_process "${pids[number]}" "$drain_seconds" TERM; then
+      say "api-$number (process ${pids[number]}) did not end within $drain_seconds s: killing it"
+      end_process "${pids[number]}" 10 KILL || true
+    fi
+    start_api "$number"
+    for ((tenths = 0; tenths < start_seconds_max * 10; tenths++)); do
+      [[ $(status_of 127.0.0.1 "${ports[number]}") != 200 ]] || break
+      sleep 0.1
+    done
+    # Two looks of HAProxy's.
+    sleep 1.5
+    say "api-$number is process ${pids[number]} now"
+    [[ $wanted != end ]] || return 0
+  done
+  say 'all processes are new'
+}
+
+# Every way out comes through here. New clients are turned away first; who is being served is
+# served to the end. (What this calls must say `return 0`.)
+on_exit() {
+  local status=$? pid
+  trap '' HUP INT TERM USR1
+  trap - EXIT
+  if [[ -n $balancer_pid ]]; then kill -s USR1 "$balancer_pid" 2>/dev/null || true; fi
+  # Ctrl-C's signal: nobody has to be told any more. A second one would cut off what is under way.
+  for pid in "${pids[@]}"; do
+    if [[ -n $pid ]]; then kill -s INT "$pid" 2>/dev/null || true; fi
+  done
+  for pid in "${pids[@]}"; do
+    if [[ -n $pid ]]; then outlast "$pid" "$drain_seconds"; fi
+  done
+  if [[ -n $balancer_pid ]]; then outlast "$balancer_pid" 2; fi
+  exit "$status"
+}
+
+# Waits until the process has ended, and ends it when it takes too long.
+outlast() {
+  local pid=$1 tenths
+  for ((tenths = $2 * 10; tenths > 0; tenths--)); do
+    is_alive "$pid" || return 0
+    sleep 0.1
+  done
+  end_process "$pid" 5 KILL || say "process $pid does not end"
+  return 0
+}
+
+main "$@"
