@@ -8,9 +8,10 @@
 # fails where it is below LINES_MIN, or where a test fails. What was found line by line stays in
 # TARGET_DIR/coverage/lines.info, as lcov has it.
 #
-# The tests are those of the crates, and those of the HTTP interface with the program that they
-# start. Those of whole systems, faults and simulations are left out: they take
-# long, and kill what would have written down at its end where it had been.
+# The tests are those of the crates, and those of the whole program that export and import, adopt
+# the tables of old and use TLS, which no crate does alone. Other tests of whole systems, of faults
+# and simulations are left out: they take long, and kill what would have written down at its end
+# where it had been.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -44,13 +45,13 @@ main() {
   : >"$folder/programs"
   build build -p api-actix --bin utsavam
   run_tests "${own[@]}" --lib --tests
-  run_tests -p utsavam-tests --test http
+  run_tests -p utsavam-tests --test system -- archive adoption tls
   report
 }
 
 # Builds with cargo, and notes the programs that came of it.
 build() {
-  "${cargo[@]}" "$@" --all-features --message-format=json-render-diagnostics |
+  "${cargo[@]}" "$1" --all-features --message-format=json-render-diagnostics "${@:2}" |
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' >>"$folder/programs"
 }
 
