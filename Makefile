@@ -34,13 +34,16 @@ HISTORIES ?= 1000000
 SEED ?=
 ONLY ?=
 
+# For `make coverage`: the least share of lines, in per cent, of each crate.
+LINES_MIN ?= 85
+
 # For `make bench`: empty, or quick for five minutes instead of an hour; and what else to tell
 # it, as in BENCH_FLAGS='--only D,R --rounds 3'. Only a run of everything goes into the docs.
 BENCH ?=
 BENCH_FLAGS ?= --report docs/benchmarks.md
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-postgres cluster cluster-test test faults kill-embedded fuzz-api simulate bench lint fmt concurrency docs migration compose-up compose-down clean-services
+.PHONY: help build run run-postgres cluster cluster-test test faults kill-embedded fuzz-api simulate mutants coverage bench lint fmt concurrency docs migration compose-up compose-down clean-services
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -86,6 +89,12 @@ simulate: ## Try HISTORIES=1000000 simulated histories from SEED= on; ONLY=all s
 	$(CARGO) build -q --profile simulate -p utsavam-simulation
 	$(TARGET_DIR)/simulate/simulate $(if $(SEED),--seed $(SEED)) \
 		$(if $(ONLY),--show $(if $(filter-out all,$(ONLY)),--only $(ONLY)),--histories $(HISTORIES))
+
+mutants: ## Change the rules and the queue in hundreds of places, count what the tests notice
+	deploy/mutants.sh $(CARGO)
+
+coverage: ## Count the lines of rules, queue and adapters that the tests run, at least LINES_MIN=85%
+	LINES_MIN=$(LINES_MIN) deploy/services.sh with test -- deploy/coverage.sh $(CARGO)
 
 bench: ## Measure the server, BENCH=quick in 5 minutes; writes docs/benchmarks.md
 	$(CARGO) build --release -p api-actix -p utsavam-tests --bin utsavam --bin bench

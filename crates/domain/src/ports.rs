@@ -133,3 +133,38 @@ impl Error for SharedCause {
         self.cause.source()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What somebody sees who looks into an error as a log does.
+    fn told(error: &(dyn Error + 'static)) -> Vec<String> {
+        let mut told = vec![error.to_string()];
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            told.push(error.to_string());
+            cause = error.source();
+        }
+        told
+    }
+
+    #[test]
+    fn those_who_share_a_failure_are_told_the_same_cause_and_others_another() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("no answer")]
+        struct NoAnswer(#[source] fmt::Error);
+
+        let fails = || StoreError::Busy(NoAnswer(fmt::Error).into()).shared();
+        let (shared, another) = (fails(), fails());
+        let first = told(&shared());
+        assert_eq!(first, told(&shared()));
+        assert_eq!(first[0], "the store is busy");
+        assert!(
+            first[1].starts_with("no answer (shared failure "),
+            "{first:?}"
+        );
+        assert_eq!(first[2], fmt::Error.to_string());
+        assert_ne!(first[1], told(&another())[1]);
+    }
+}

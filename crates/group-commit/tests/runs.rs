@@ -275,7 +275,11 @@ fn deadlines_may_be_of_a_clock_of_ones_own() {
     ] {
         let pending = commands.submit(0, 1, Some(deadline)).expect("room");
         let slot = waiting.recv().expect("a slot");
-        assert_eq!(slot.take_at(now).is_none(), expired);
+        let groups = slot.take_at(now).map(|mut batch| batch.take_groups());
+        assert_eq!(groups.is_none(), expired);
+        let mut entries = groups.iter().flatten().flat_map(|group| &group.entries);
+        assert!(entries.all(|entry| entry.deadline() == Some(deadline)));
+        drop(groups);
         let told = pending.now_or_never();
         let as_expected = if expired {
             Err(NotRun::Expired.into())
@@ -285,6 +289,34 @@ fn deadlines_may_be_of_a_clock_of_ones_own() {
         };
         assert_eq!(told, Some(as_expected));
     }
+}
+
+#[test]
+fn a_batch_of_one_key_may_take_long_while_there_is_room_for_one_more() {
+    let limits = Limits {
+        batches_alone_max: limit(1),
+        ..Limits::default()
+    };
+    let (slots, waiting) = std::sync::mpsc::channel();
+    let commands: Commands = GroupCommit::new(limits, move |slot| {
+        slots.send(slot).expect("the test waits");
+    });
+    let take = |keys: &[u8]| {
+        for key in keys {
+            drop(commands.submit(*key, 1, None).expect("room"));
+        }
+        let slot: Slot<u8, u32, u32> = waiting.recv().expect("a slot");
+        slot.take().expect("something to do")
+    };
+    let first = take(&[0]);
+    assert!(first.is_alone());
+    let second = take(&[1]);
+    assert!(!second.is_alone(), "there is a batch that may take long");
+    drop(first);
+    assert!(!take(&[2, 3]).is_alone(), "two keys share it");
+    // What the second of the two keys was given has nothing to do.
+    assert!(waiting.recv().expect("a slot").take().is_none());
+    assert!(take(&[0]).is_alone(), "the first one has ended");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

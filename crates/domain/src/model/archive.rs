@@ -162,3 +162,26 @@ impl std::fmt::Display for ArchiveCounts {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_records_are_counted_and_named_by_their_kind() {
+        let counts = ArchiveCounts {
+            users: 1,
+            events: 20,
+            bookings: 300,
+            keys: 4_000,
+            api_keys: 50_000,
+            audit: 600_000,
+        };
+        assert_eq!(counts.total(), 654_321);
+        assert_eq!(
+            counts.to_string(),
+            "1 users, 20 events, 300 bookings, 4000 idempotency keys, 50000 API keys, \
+             600000 audit entries"
+        );
+    }
+}

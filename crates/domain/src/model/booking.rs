@@ -102,3 +102,20 @@ pub struct Cancelled {
     /// The seats that this very call gave back; `None` when it was cancelled before.
     pub seats_returned: Option<SeatCount>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_read_as_it_is_written_and_no_other_word_is() {
+        for (status, word) in [
+            (BookingStatus::Confirmed, "CONFIRMED"),
+            (BookingStatus::Cancelled, "CANCELLED"),
+        ] {
+            assert_eq!(status.as_str(), word);
+            assert_eq!(BookingStatus::parse(word), Ok(status));
+        }
+        assert!(BookingStatus::parse("confirmed").is_err());
+    }
+}

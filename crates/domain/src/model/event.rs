@@ -143,3 +143,47 @@ impl From<&Event> for EventSeats {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seats(count: i64) -> Capacity {
+        Capacity::try_new(count).expect("in range")
+    }
+
+    #[test]
+    fn an_event_has_no_more_seats_left_than_it_has() {
+        let details = PublishEvent {
+            name: EventName::parse("Tech Talk").expect("not empty"),
+            venue: Venue::parse("Hall B").ok(),
+            start_at: DateTime::UNIX_EPOCH,
+            capacity: seats(5),
+        };
+        let event_id = EventId::try_new(7).expect("positive");
+        let event = |left| Event::try_new(event_id, details.clone(), seats(left));
+        assert!(event(6).is_err());
+        let unsold = event(5).expect("all of them");
+        assert_eq!(unsold.confirmed_seats(), Capacity::NONE);
+        let event = event(2).expect("some of them");
+        assert_eq!((event.id(), event.start_at()), (event_id, details.start_at));
+        assert_eq!(
+            (event.name(), event.venue()),
+            (&details.name, details.venue.as_ref())
+        );
+        assert_eq!(
+            [
+                event.capacity(),
+                event.seats_available(),
+                event.confirmed_seats()
+            ],
+            [5, 2, 3].map(seats)
+        );
+        let expected = EventSeats {
+            event_id,
+            seats_available: seats(2),
+            start_at: details.start_at,
+        };
+        assert_eq!(EventSeats::from(&event), expected);
+    }
+}

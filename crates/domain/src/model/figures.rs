@@ -301,3 +301,119 @@ pub struct KeyGlance {
     /// Behind which key the next piece begins; `None` behind the last one.
     pub next: Option<KeyPlace>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seats(count: i64) -> Capacity {
+        Capacity::try_new(count).expect("in range")
+    }
+
+    fn figures(id: i64, bookings: i64) -> EventFigures {
+        EventFigures {
+            event_id: EventId::try_new(id).expect("positive"),
+            start_at: DateTime::UNIX_EPOCH,
+            deletion: Deletion::None,
+            capacity: seats(5),
+            seats_available: seats(5),
+            confirmed_bookings: None,
+            bookings,
+            confirmed: ConfirmedSums::default(),
+        }
+    }
+
+    #[test]
+    fn a_difference_is_told_in_a_sentence_and_repaired_where_the_bookings_say_how() {
+        let of_event = |difference| Difference::Event {
+            event_id: EventId::try_new(7).expect("positive"),
+            difference,
+        };
+        let of_key = |kind| {
+            Difference::Key(KeyFault {
+                user_id: UserId::try_new(1).expect("positive"),
+                booking_id: BookingId::try_new(3).expect("positive"),
+                kind,
+            })
+        };
+        for (difference, is_repairable, sentence) in [
+            (
+                of_event(EventDifference::SeatsAvailable {
+                    kept: seats(4),
+                    due: seats(5),
+                }),
+                true,
+                "event 7 is said to have 4 seats left, by its bookings 5",
+            ),
+            (
+                of_event(EventDifference::ConfirmedBookings {
+                    kept: None,
+                    due: Some(2),
+                }),
+                true,
+                "event 7 has none as its figure of confirmed bookings, due is 2",
+            ),
+            (
+                of_event(EventDifference::Unmarked { bookings: 2 }),
+                true,
+                "event 7 was deleted, and nobody is marking its 2 confirmed bookings",
+            ),
+            (
+                of_event(EventDifference::Oversold {
+                    capacity: seats(5),
+                    confirmed_seats: 6,
+                }),
+                false,
+                "event 7 is oversold: 6 seats of 5",
+            ),
+            (
+                Difference::Total(TotalDifference { kept: 1, due: 2 }),
+                true,
+                "1 confirmed bookings are counted over all events, 2 event by event",
+            ),
+            (
+                of_key(KeyFaultKind::NoBooking),
+                false,
+                "an idempotency key of user 1 stands for booking 3, which does not exist",
+            ),
+            (
+                of_key(KeyFaultKind::AnotherBooking),
+                false,
+                "an idempotency key of user 1 stands for booking 3, which is not what was asked \
+                 for under it",
+            ),
+        ] {
+            assert_eq!(difference.to_string(), sentence);
+            assert_eq!(difference.is_repairable(), is_repairable, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_missing_booking_is_not_another_one() {
+        use KeyFaultKind::{AnotherBooking, NoBooking};
+        assert_eq!(KeyFaultKind::of(false, false), None);
+        assert_eq!(KeyFaultKind::of(false, true), Some(AnotherBooking));
+        assert_eq!(KeyFaultKind::of(true, false), Some(NoBooking));
+        assert_eq!(KeyFaultKind::of(true, true), Some(NoBooking));
+    }
+
+    #[test]
+    fn a_look_that_finds_as_many_events_as_it_may_is_not_the_last_one() {
+        let bounds = GlanceBounds {
+            events_max: 2,
+            bookings_max: 10,
+        };
+        let look = |events: &[EventFigures]| {
+            Glance::of(events.to_vec(), bounds, |event| event.event_id.get())
+        };
+        let [few, many] = [figures(1, 10), figures(2, 11)];
+        let last = look(std::slice::from_ref(&few));
+        assert_eq!((last.counted, last.next), (vec![few.clone()], None));
+        let piece = look(&[few.clone(), many.clone()]);
+        assert_eq!(piece.counted, [few], "not those with more than 10 bookings");
+        assert_eq!(
+            (piece.uncounted, piece.next),
+            (vec![many.event_id], Some(2))
+        );
+    }
+}

@@ -52,3 +52,19 @@ impl KeyedBooking {
         self.event_id == command.event_id && self.seats == command.seats
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_1_to_255_characters_that_can_be_seen() {
+        for good in [" ", "k", &"ü".repeat(255)] {
+            let key = IdempotencyKey::parse(good).expect("a key");
+            assert_eq!(key.as_str(), good);
+        }
+        for bad in ["", "a\nb", &"x".repeat(256)] {
+            assert!(IdempotencyKey::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -203,3 +203,46 @@ impl<T: Pointed> Listing<T> {
         Self { entries, next }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Capacity, EventId, EventName};
+
+    fn sales(id: i64) -> EventSales {
+        EventSales {
+            event_id: EventId::try_new(id).expect("positive"),
+            name: EventName::parse("Tech Talk").expect("not empty"),
+            confirmed_bookings: 10 - id,
+            capacity: Capacity::NONE,
+            seats_available: Capacity::NONE,
+        }
+    }
+
+    #[test]
+    fn a_page_has_1_to_100_entries() {
+        for (limit, expected) in [(0, None), (1, Some(1)), (100, Some(100)), (101, None)] {
+            let limit = PageLimit::try_new(limit).ok();
+            assert_eq!(limit.map(PageLimit::get), expected);
+        }
+        assert!(PageLimit::try_new(257).is_err());
+    }
+
+    #[test]
+    fn the_next_page_begins_behind_the_last_entry_of_this_one() {
+        let limit = PageLimit::try_new(2).expect("in range");
+        let read = [1, 2, 3].map(sales);
+        let page = |count: usize| Listing::from_one_more(read[..count].to_vec(), limit);
+        for count in 0..=2 {
+            let last = page(count);
+            assert_eq!((&last.entries[..], last.next), (&read[..count], None));
+        }
+        let more = page(3);
+        assert_eq!(more.entries, read[..2]);
+        let last = TopSellers {
+            confirmed_bookings: 8,
+            id: 2,
+        };
+        assert_eq!(more.next, Some(last));
+    }
+}

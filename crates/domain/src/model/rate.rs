@@ -219,7 +219,7 @@ mod tests {
             ("read", 1, Duration::ZERO, 1),
             ("read", 1, Duration::from_secs(25 * 60 * 60), 1),
             ("read", 1_001, Duration::from_millis(1), 1),
-            ("read", u32::MAX, WINDOW_MAX, 1),
+            ("read", QUOTA_MAX + 1, WINDOW_MAX, 1),
         ] {
             let refused = RatePolicy::try_new(name, quota, window, burst);
             assert!(refused.is_err(), "{name} {quota} {window:?} {burst}");
@@ -234,6 +234,25 @@ mod tests {
         assert_eq!(token_us(7, MINUTE), Ok(8_571_429));
         assert_eq!(token_us(1_000_000, Duration::from_secs(1)), Ok(1));
         assert_eq!(token_us(1, WINDOW_MAX), Ok(86_400_000_000));
+    }
+
+    #[test]
+    fn a_policy_says_what_it_was_made_of() {
+        let policy = RatePolicy::try_new("log_in2", 7, MINUTE, 7).expect("a policy");
+        assert_eq!(
+            (
+                policy.name(),
+                policy.quota(),
+                policy.window(),
+                policy.burst()
+            ),
+            ("log_in2", 7, MINUTE, 7)
+        );
+        assert_eq!(policy.full_us(), 7 * 8_571_429);
+        let day = RatePolicy::try_new("day", QUOTA_MAX, WINDOW_MAX, QUOTA_MAX);
+        assert!(day.is_ok(), "as many as there may be");
+        let shortest = RatePolicy::try_new("read", 1_000, Duration::from_millis(1), 1);
+        assert!(shortest.is_ok(), "one each microsecond");
     }
 
     #[test]
@@ -263,6 +282,9 @@ mod tests {
         let account = LimitSubject::account(&email);
         let principal = LimitSubject::principal("a@example.com").expect("a name");
         assert_ne!(account.to_string(), principal.to_string());
+        let longest = "x".repeat(300);
+        let principal = LimitSubject::principal(&longest).expect("a name");
+        assert_eq!(principal.to_string(), format!("principal:{longest}"));
         for bad in ["", "a\nb", &"x".repeat(301)] {
             assert!(LimitSubject::principal(bad).is_err(), "{bad:?}");
         }

@@ -18,3 +18,14 @@ impl std::fmt::Display for ReservationId {
         write!(f, "{:032x}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_one_length_whatever_their_bits() {
+        let id = ReservationId::from_random_bits(0xAB);
+        assert_eq!(id.to_string(), "000000000000000000000000000000ab");
+    }
+}

@@ -113,6 +113,14 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_shown_in_digits() {
+        let most = i64::from(i32::MAX);
+        let (seats, capacity) = (SeatCount::try_new(most), Capacity::try_new(most));
+        assert_eq!(seats.expect("in range").to_string(), "2147483647");
+        assert_eq!(capacity.expect("in range").to_string(), "2147483647");
+    }
+
+    #[test]
     fn no_more_can_be_taken_than_there_is() {
         let two = Capacity::try_new(2).expect("in range");
         let three = SeatCount::try_new(3).expect("in range");

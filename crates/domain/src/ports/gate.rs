@@ -199,3 +199,50 @@ impl SeatGate for NoGate {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::model::Capacity;
+
+    /// Of an event with five seats left.
+    fn seats() -> EventSeats {
+        EventSeats {
+            event_id: EventId::try_new(7).expect("positive"),
+            seats_available: Capacity::try_new(5).expect("in range"),
+            start_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_gate_holds_the_seats_left_and_may_lack_those_that_are_leased() {
+        use GateFault::{TooHigh, TooLow};
+        for (tokens, fault) in [
+            (None, Some(TooHigh)),
+            (Some(6), Some(TooHigh)),
+            (Some(5), None),
+            (Some(3), None),
+            (Some(2), Some(TooLow)),
+        ] {
+            let reading = GateReading {
+                tokens,
+                leases: 1,
+                seats_leased: 2,
+                generation: GateGeneration(0),
+            };
+            assert_eq!(reading.fault(&seats()), fault, "{tokens:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_gate_there_is_nothing_to_read_or_to_raise() {
+        let read = block_on(NoGate.read(&[seats().event_id]));
+        assert_eq!(read.expect("it answers"), []);
+        assert!(!block_on(NoGate.raise(seats())).expect("it answers"));
+        let rebuilt = block_on(NoGate.rebuild(seats(), GateGeneration(0)));
+        assert!(rebuilt.expect("it answers"), "nobody has to try again");
+    }
+}

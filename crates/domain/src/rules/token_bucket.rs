@@ -152,6 +152,16 @@ mod tests {
         assert!(bucket.take(&slow(), tokens(1), SECOND).allowed);
     }
 
+    #[test]
+    fn a_bucket_may_be_forgotten_as_soon_as_it_is_full_again() {
+        let mut bucket = TokenBucket::default();
+        assert!(bucket.is_full(0));
+        assert!(bucket.take(&slow(), tokens(2), 0).allowed);
+        assert_eq!(bucket.full_at_us(), 2 * SECOND);
+        assert!(!bucket.is_full(2 * SECOND - 1));
+        assert!(bucket.is_full(2 * SECOND));
+    }
+
     fn any_policy() -> impl Strategy<Value = RatePolicy> {
         (1u32..2_000, 1u64..=86_400_000, 1u32..2_000).prop_map(|(quota, window_ms, burst)| {
             policy(

@@ -146,7 +146,10 @@ mod tests {
     use futures::executor::block_on;
 
     use super::*;
-    use crate::model::{Capacity, ConfirmedSums, Deletion, EventFigures, Glance, KeyGlance};
+    use crate::model::{
+        BookingId, Capacity, ConfirmedSums, Deletion, EventFigures, Glance, KeyFault, KeyFaultKind,
+        KeyGlance, KeyPlace, UserId,
+    };
     use crate::ports::mocks::MockReconciliation;
 
     fn seats(count: i64) -> Capacity {
@@ -220,6 +223,94 @@ mod tests {
                 });
                 assert_eq!(told, expected.collect::<Vec<_>>(), "{remedy:?}");
             }
+        }
+    }
+
+    /// Two pages of events, one of which only a look of its own finds to be wrong, and two of
+    /// keys.
+    fn store_with_pages() -> MockReconciliation {
+        let mut store = MockReconciliation::new();
+        let id = |id| EventId::try_new(id).expect("positive");
+        let place = id(9);
+        let right = EventFigures {
+            seats_available: seats(10),
+            ..glanced()
+        };
+        store
+            .expect_glance_at_all()
+            .times(2)
+            .returning(move |after, _| {
+                let is_last = after == Some(place);
+                Ok(Glance {
+                    counted: vec![right.clone()],
+                    uncounted: if is_last { vec![] } else { vec![id(8), id(9)] },
+                    next: (!is_last).then_some(place),
+                })
+            });
+        store.expect_figures().times(2).returning(move |event_id| {
+            let wrong = EventFigures {
+                event_id,
+                ..glanced()
+            };
+            Ok((event_id == id(9)).then_some(wrong))
+        });
+        store.expect_check_keys().times(2).returning(|after, _| {
+            let fault = KeyFault {
+                user_id: UserId::try_new(1).expect("positive"),
+                booking_id: BookingId::try_new(3).expect("positive"),
+                kind: KeyFaultKind::NoBooking,
+            };
+            let place = KeyPlace {
+                user_id: 1,
+                key: "k".to_owned(),
+            };
+            Ok(match after {
+                None => KeyGlance {
+                    keys: 3,
+                    faults: vec![],
+                    next: Some(place),
+                },
+                Some(_) => KeyGlance {
+                    keys: 2,
+                    faults: vec![fault],
+                    next: None,
+                },
+            })
+        });
+        store
+    }
+
+    #[test]
+    fn events_keys_and_differences_of_all_pages_are_counted() {
+        let unmarked = EventDifference::Unmarked { bookings: 1 };
+        let total = TotalDifference { kept: 1, due: 2 };
+        for (remedy, repaired) in [(Remedy::Tell, 0), (Remedy::Repair, 2)] {
+            let mut store = store_with_pages();
+            match remedy {
+                Remedy::Tell => {
+                    let check = store.expect_check_event().once();
+                    check.return_once(move |_| Ok(vec![unmarked]));
+                    store
+                        .expect_check_total()
+                        .return_once(move || Ok(Some(total)));
+                }
+                Remedy::Repair => {
+                    let repair = store.expect_repair_event().once();
+                    repair.return_once(move |_| Ok(vec![unmarked]));
+                    store
+                        .expect_repair_total()
+                        .return_once(move || Ok(Some(total)));
+                }
+            }
+            let counts = block_on(reconcile_figures(&store, remedy, |_| {}));
+            let counts = counts.expect("it answers");
+            let expected = FigureCounts {
+                events: 4,
+                keys: 5,
+                found: 3,
+                repaired,
+            };
+            assert_eq!((counts, counts.standing()), (expected, 3 - repaired));
         }
     }
 }

@@ -69,3 +69,38 @@ fn events() -> Vec<PublishEvent> {
         })
         .collect()
 }
+
+#[cfg(all(test, feature = "mocks"))]
+mod tests {
+    use futures::executor::block_on;
+    use mockall::predicate::eq;
+
+    use super::*;
+    use crate::model::{EventId, EventSeats};
+    use crate::ports::mocks::{MockDemoStore, MockSeatGate};
+
+    #[test]
+    fn what_is_told_is_what_the_store_was_asked_for() {
+        let seats = EventSeats {
+            event_id: EventId::try_new(7).expect("positive"),
+            seats_available: Capacity::NONE,
+            start_at: DateTime::UNIX_EPOCH,
+        };
+        let mut store = MockDemoStore::new();
+        store
+            .expect_ensure()
+            .once()
+            .returning(move |users, events, _| {
+                let emails = users.iter().map(|user| user.email.as_str());
+                assert!(emails.eq(USERS.map(|(email, _)| email)));
+                let names = events.iter().map(|event| event.name.as_str());
+                assert!(names.eq(EVENTS.map(|(name, ..)| name)));
+                Ok(vec![seats])
+            });
+        let mut gate = MockSeatGate::new();
+        gate.expect_open().with(eq(seats)).once().return_const(());
+        let told = block_on(seed_demo(&store, &gate)).expect("no trouble");
+        assert_eq!(told.emails, USERS.map(|(email, _)| email));
+        assert_eq!(told.event_names, EVENTS.map(|(name, ..)| name));
+    }
+}

@@ -30,6 +30,15 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn ids_without_a_gap_take_the_room_of_one() {
+        let mut ranges = IdRanges::default();
+        for id in [1, 2, 3, 5, 6] {
+            ranges.push(id);
+        }
+        assert_eq!(ranges.0, [(1, 3), (5, 6)]);
+    }
+
     proptest! {
         #[test]
         fn it_holds_what_was_put_in_and_nothing_else(
