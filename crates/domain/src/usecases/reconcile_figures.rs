@@ -289,14 +289,18 @@ mod tests {
             match remedy {
                 Remedy::Tell => {
                     let check = store.expect_check_event().once();
-                    check.return_once(move |_| Ok(vec![unmarked]));
+                    check
+                        .withf(|event_id| event_id.get() == 9)
+                        .return_once(move |_| Ok(vec![unmarked]));
                     store
                         .expect_check_total()
                         .return_once(move || Ok(Some(total)));
                 }
                 Remedy::Repair => {
                     let repair = store.expect_repair_event().once();
-                    repair.return_once(move |_| Ok(vec![unmarked]));
+                    repair
+                        .withf(|event_id| event_id.get() == 9)
+                        .return_once(move |_| Ok(vec![unmarked]));
                     store
                         .expect_repair_total()
                         .return_once(move || Ok(Some(total)));

@@ -212,6 +212,13 @@ fn events_to_come_are_looked_at_often_and_all_others_too() {
 }
 
 #[test]
+fn a_turn_tells_how_many_events_it_compared() {
+    let store = Shelf::of((1..=3).map(event));
+    let report = block_on(FigureReconciler::default().turn(&store));
+    assert_eq!((report.events, report.keys), (3, 0));
+}
+
+#[test]
 fn what_is_different_is_repaired_and_told_once() {
     let mut store = Shelf::of((1..=450).map(event));
     store.upcoming = 100;
