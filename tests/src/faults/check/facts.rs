@@ -37,7 +37,7 @@ pub(super) struct Facts {
     deleted_from: Instant,
     /// When it was for sure.
     deleted_by: Instant,
-    /// Seats that bookings which were not made may have held at the gate.
+    /// Seats that bookings which were not made, or not any more, may have held at the gate.
     held: Held,
 }
 
@@ -123,6 +123,7 @@ impl Facts {
                 _ => {}
             }
         }
+        held.extend(coming_back(calls, books));
         let stays: BTreeMap<i64, Stay> = made
             .into_iter()
             .map(|(id, (from, made))| {
@@ -233,7 +234,7 @@ impl Facts {
     }
 }
 
-/// Seats that a call held at the gate without buying them.
+/// Seats that were held at the gate by nobody who has bought them.
 struct SeatsHeld {
     seats: i64,
     begun: Instant,
@@ -279,6 +280,28 @@ fn seats_held(
         begun: call.start,
         over: call.settled(),
     })
+}
+
+/// A booking that is cancelled by several calls at once was cancelled by one of them,
+/// which gives its seats back to the gate before its answer. The others answer that it is
+/// cancelled, perhaps before that.
+fn coming_back(calls: &[&Call], books: &Books) -> Vec<SeatsHeld> {
+    let mut cancellations: BTreeMap<i64, Vec<&Call>> = BTreeMap::new();
+    for call in calls {
+        if let (&Ask::Cancel { booking, .. }, Outcome::Cancelled) = (&call.ask, &call.outcome) {
+            cancellations.entry(booking).or_default().push(call);
+        }
+    }
+    let coming_back = |(booking, calls): (i64, Vec<&Call>)| {
+        let first = calls.iter().map(|call| call.end).min()?;
+        let one_of = calls.iter().filter(|call| call.start <= first);
+        Some(SeatsHeld {
+            seats: books.bookings.get(&booking)?.seats,
+            begun: first,
+            over: one_of.map(|call| call.end).max()?,
+        })
+    };
+    cancellations.into_iter().filter_map(coming_back).collect()
 }
 
 impl Sums {

@@ -287,6 +287,18 @@ fn a_refusal_needs_seats_that_are_sold_or_under_way() {
         .row(1, 7)
         .cancelled(1);
     refused(returned).breaks(Promise::RefusalsExplained);
+    // It was cancelled twice at once: one of the answers comes before the seat is back.
+    let cancelled_twice = |start, end| {
+        Tale::of(1)
+            .book(1, 2, 7, booked(1))
+            .cancel(3, 4, 1, Outcome::Cancelled)
+            .cancel(start, end, 1, Outcome::Cancelled)
+            .row(1, 7)
+            .cancelled(1)
+    };
+    refused(cancelled_twice(4, 10)).holds();
+    refused(cancelled_twice(4, 9)).breaks(Promise::RefusalsExplained);
+    refused(cancelled_twice(5, 10)).breaks(Promise::RefusalsExplained);
 }
 
 #[test]
