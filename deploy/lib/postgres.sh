@@ -16,16 +16,21 @@ postgres_facts() {
   esac
 }
 
-# The postmaster's pid, if it runs and is the one of this folder.
-postgres_pid() {
-  local pid
-  pid=$(head -n 1 "$postgres_data/postmaster.pid" 2>/dev/null) || return 1
-  [[ -n $pid ]] && is_alive "$pid" && process_mentions "$pid" "$postgres_data" && printf '%s' "$pid"
+# The postmaster's pid, if it runs and is the one of these data.
+postmaster_pid() {
+  local data=$1 pid
+  pid=$(head -n 1 "$data/postmaster.pid" 2>/dev/null) || return 1
+  [[ -n $pid ]] && is_alive "$pid" && process_mentions "$pid" "$data" && printf '%s' "$pid"
 }
 
-postgres_url() {
-  printf 'postgres://utsavam:utsavam_pass@127.0.0.1:%s/%s' "$(cat "$postgres_dir/port")" "$database"
+postgres_pid() { postmaster_pid "$postgres_data"; }
+
+# The URL of the server whose port stands in FOLDER.
+url_of_postgres_in() {
+  printf 'postgres://utsavam:utsavam_pass@127.0.0.1:%s/%s' "$(cat "$1/port")" "$database"
 }
+
+postgres_url() { url_of_postgres_in "$postgres_dir"; }
 
 postgres_ensure_running() {
   if ! postgres_pid >/dev/null; then
@@ -73,7 +78,7 @@ postgres_access() {
 
 # The whole of postgresql.conf; what is not here has PostgreSQL's own default.
 postgres_settings() {
-  local port=$1 socket_dir=${2-$postgres_dir}
+  local port=$1 socket_dir=$2
   cat <<END
 listen_addresses = '127.0.0.1'
 port = $port
@@ -131,7 +136,7 @@ END
 }
 
 postgres_start() {
-  local attempt port environment=(env)
+  local environment=(env)
   # A benchmark may put something between PostgreSQL and its disk.
   if [[ $name == bench && -n ${BENCH_PRELOAD-} ]]; then
     environment+=("LD_PRELOAD=$BENCH_PRELOAD")
@@ -139,22 +144,30 @@ postgres_start() {
   # After a crash PostgreSQL would take any process with the old number for the old server,
   # even a zombie. We know better, and its check of the shared memory remains.
   rm -f "$postgres_data/postmaster.pid" "$postgres_dir"/.s.PGSQL.*
+  start_postgres_in "$postgres_dir" PostgreSQL "${environment[@]}"
+}
+
+# Starts the server whose data and log are in FOLDER, at a port of its own. WHAT is how to call
+# it, and behind that comes by what to run it.
+start_postgres_in() {
+  local dir=$1 what=$2 attempt port
+  shift 2
   for ((attempt = 1; attempt <= start_attempts_max; attempt++)); do
-    port=$(pick_port "$postgres_dir/port")
-    postgres_settings "$port" | write_as_service "$postgres_data/postgresql.conf"
-    rm -f "$postgres_log"
+    port=$(pick_port "$dir/port")
+    postgres_settings "$port" "$dir" | write_as_service "$dir/data/postgresql.conf"
+    rm -f "$dir/postgres.log"
     # pg_ctl puts the server into a session of its own, where no Ctrl-C reaches it.
     # shellcheck disable=SC2310
-    if as_service "${environment[@]}" "$postgres_bin/pg_ctl" start \
-      -D "$postgres_data" -l "$postgres_log" -w -t 60 -s >/dev/null 2>&1; then
+    if as_service "$@" "$postgres_bin/pg_ctl" start \
+      -D "$dir/data" -l "$dir/postgres.log" -w -t 60 -s >/dev/null 2>&1; then
       return 0
     fi
-    grep -qs 'Address already in use' "$postgres_log" || break
+    grep -qs 'Address already in use' "$dir/postgres.log" || break
     say "port $port was taken meanwhile, trying another one"
-    rm -f "$postgres_dir/port"
+    rm -f "$dir/port"
   done
-  show_log "$postgres_log"
-  die "PostgreSQL did not start, its log is $postgres_log"
+  show_log "$dir/postgres.log"
+  die "$what did not start, its log is $dir/postgres.log"
 }
 
 postgres_psql() {

@@ -8,15 +8,9 @@ standby_facts() {
   standby_log=$standby_dir/postgres.log
 }
 
-standby_pid() {
-  local pid
-  pid=$(head -n 1 "$standby_data/postmaster.pid" 2>/dev/null) || return 1
-  [[ -n $pid ]] && is_alive "$pid" && process_mentions "$pid" "$standby_data" && printf '%s' "$pid"
-}
+standby_pid() { postmaster_pid "$standby_data"; }
 
-standby_url() {
-  printf 'postgres://utsavam:utsavam_pass@127.0.0.1:%s/%s' "$(cat "$standby_dir/port")" "$database"
-}
+standby_url() { url_of_postgres_in "$standby_dir"; }
 
 standby_ensure_running() {
   standby_pid >/dev/null || {
@@ -38,24 +32,7 @@ standby_init() {
   }
 }
 
-standby_start() {
-  local attempt port
-  for ((attempt = 1; attempt <= start_attempts_max; attempt++)); do
-    port=$(pick_port "$standby_dir/port")
-    postgres_settings "$port" "$standby_dir" | write_as_service "$standby_data/postgresql.conf"
-    rm -f "$standby_log"
-    # shellcheck disable=SC2310
-    if as_service "$postgres_bin/pg_ctl" start -D "$standby_data" -l "$standby_log" -w -t 60 -s \
-      >/dev/null 2>&1; then
-      return 0
-    fi
-    grep -qs 'Address already in use' "$standby_log" || break
-    say "port $port was taken meanwhile, trying another one"
-    rm -f "$standby_dir/port"
-  done
-  show_log "$standby_log"
-  die "the standby did not start, its log is $standby_log"
-}
+standby_start() { start_postgres_in "$standby_dir" 'the standby'; }
 
 # From here on what is committed is in two places before anybody is told.
 standby_wait_until_waited_for() {

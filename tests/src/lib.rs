@@ -33,7 +33,7 @@ pub use client::{Answer, Call, Client, FUTURE, PASSWORD, PAST, Person};
 pub use database::TestDatabase;
 pub use exposition::{Exposition, Family, Sample};
 pub use layout::Layout;
-pub use problem::Problem;
+pub use problem::{NOBODY_KNOWS, Problem};
 pub use program::{Finished, Program};
 pub use proxy::Proxy;
 pub use redis::TestRedis;

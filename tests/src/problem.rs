@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use crate::client::Answer;
 
+/// How a problem says that nobody knows what became of a change.
+pub const NOBODY_KNOWS: &str = "may or may not have been made";
+
 /// A problem+json body that has been checked to be a whole one.
 #[derive(Debug)]
 pub struct Problem {

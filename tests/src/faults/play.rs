@@ -113,7 +113,14 @@ pub(crate) async fn rounds(
         books = round(&mut stage, script, &mut report, &mut rng, &mut fault).await;
         totals = stage.totals().await;
     }
-    for wrong in stage.gates_disagree(&books).await {
+    end(stage, &books, totals, &mut report).await;
+    report
+}
+
+/// Waits until the gate is as the books say, closes the processes, and makes sure that
+/// the totals, which were read with the books, stay.
+pub(crate) async fn end(mut stage: Stage, books: &Books, totals: (i64, i64), report: &mut Report) {
+    for wrong in stage.gates_disagree(books).await {
         report.broken(format!("the gate is not mended: {wrong}"));
     }
     stage.close().await;
@@ -123,7 +130,6 @@ pub(crate) async fn rounds(
             "after the end there are other bookings, by number and sum of ids: {totals:?}, {after:?}"
         ));
     }
-    report
 }
 
 async fn round(

@@ -27,4 +27,5 @@ mod races;
 mod reconcile;
 mod secrets;
 mod settings;
+mod stopping;
 mod tls;

@@ -4,9 +4,7 @@ use serde_json::Value;
 
 use crate::client::Answer;
 use crate::faults::history::{Ask, Outcome};
-
-/// How a 503 says that nobody knows what became of a change.
-const NOBODY_KNOWS: &str = "may or may not";
+use crate::problem::NOBODY_KNOWS;
 
 pub(super) fn outcome(ask: &Ask, answer: Result<Answer, reqwest::Error>) -> Outcome {
     match answer {

@@ -25,7 +25,9 @@ pub const KILLED: Scenario = Scenario {
     name: "balanced_killed",
     fault: "kill",
     rounds: 3,
-    play: |plan| Box::pin(killed(plan)),
+    play: |plan| {
+        Box::pin(async { processes::one_killed(plan, Stage::cluster(SETTINGS).await).await })
+    },
 };
 
 /// All three are killed when bookings are made and nobody has heard so.
@@ -49,21 +51,6 @@ pub const REPLACED: Scenario = Scenario {
     rounds: 1,
     play: |plan| Box::pin(replaced(plan)),
 };
-
-async fn killed(plan: Plan) -> Report {
-    let stage = Stage::cluster(SETTINGS).await;
-    let script = Script {
-        delay: Duration::from_millis(600),
-        ..Script::default()
-    };
-    rounds(&plan, stage, &script, async |stage, _, rng| {
-        let process = rng.usize(..SERVERS);
-        stage.kill(process);
-        stage.start(process).await;
-        Fault::back_at(stage.clock.now())
-    })
-    .await
-}
 
 async fn replaced(plan: Plan) -> Report {
     let stage = Stage::cluster(SETTINGS).await;

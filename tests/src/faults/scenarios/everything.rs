@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::faults::books::Books;
 use crate::faults::check::{Ledger, check_ledger};
 use crate::faults::instances::USERS;
 use crate::faults::load::Load;
+use crate::faults::play::end;
 use crate::faults::report::{Plan, Report};
 use crate::faults::stage::Stage;
 
@@ -25,7 +27,7 @@ pub(super) async fn killed(plan: Plan) -> Report {
     let mut stage = Stage::new(PROCESSES).await;
     let mut rng = Rng::with_seed(plan.seed);
     let mut report = Report::default();
-    let mut books = None;
+    let mut books = Books::default();
     while report.rounds < plan.rounds && plan.goes_on() {
         let attempts = ATTEMPTS * plan.size;
         let seats = i64::try_from(attempts * PROCESSES / 2).expect("as many as an event has");
@@ -55,18 +57,13 @@ pub(super) async fn killed(plan: Plan) -> Report {
         report.calls += attempts * PROCESSES;
         report.bookings += ledger.booked.len();
         report.unknown += ledger.unknown.values().sum::<usize>();
-        let found = stage.books(&[event]).await;
-        for violation in check_ledger(event, &ledger, &found) {
+        books = stage.books(&[event]).await;
+        for violation in check_ledger(event, &ledger, &books) {
             report.broken(violation.to_string());
         }
-        books = Some(found);
     }
-    if let Some(books) = books {
-        for wrong in stage.gates_disagree(&books).await {
-            report.broken(format!("the gate is not mended: {wrong}"));
-        }
-    }
-    stage.close().await;
+    let totals = stage.totals().await;
+    end(stage, &books, totals, &mut report).await;
     report
 }
 

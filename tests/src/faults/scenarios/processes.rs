@@ -67,7 +67,11 @@ pub(super) async fn killed_in_shutdown(plan: Plan) -> Report {
 
 /// Three processes on the same events, one of which is killed again and again.
 pub(super) async fn one_of_three_killed(plan: Plan) -> Report {
-    let stage = Stage::new(3).await;
+    one_killed(plan, Stage::new(3).await).await
+}
+
+/// One of the processes of that stage, again and again.
+pub(super) async fn one_killed(plan: Plan, stage: Stage) -> Report {
     let script = Script {
         delay: Duration::from_millis(600),
         ..Script::default()

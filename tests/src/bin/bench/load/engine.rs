@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Poll, Token};
+use utsavam_tests::NOBODY_KNOWS;
 use utsavam_tests::ledger::Entry;
 
 use super::LoadArgs;
@@ -29,9 +30,6 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How long a client whom nobody could serve waits before it asks again, where that is
 /// to be expected.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
-
-/// What a server says of a change whose outcome it does not know.
-const UNKNOWN: &[u8] = b"may or may not have been made";
 
 const TICK: Token = Token(usize::MAX);
 
@@ -373,11 +371,8 @@ impl<'a> Engine<'a> {
                 self.entries.push(Entry::Cancelled { booking_id });
             }
             (Asked::Book { user_id, event_id }, 503) if self.args.through_faults => {
-                if answer
-                    .body
-                    .windows(UNKNOWN.len())
-                    .any(|found| found == UNKNOWN)
-                {
+                let mut pieces = answer.body.windows(NOBODY_KNOWS.len());
+                if pieces.any(|piece| piece == NOBODY_KNOWS.as_bytes()) {
                     self.nobody_knows(user_id, event_id);
                 } else {
                     self.sent -= 1;
