@@ -43,7 +43,7 @@ BENCH ?=
 BENCH_FLAGS ?= --report docs/benchmarks.md
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-postgres cluster cluster-test test faults kill-embedded fuzz-api simulate mutants coverage bench lint fmt concurrency docs migration compose-up compose-down clean-services
+.PHONY: help build run run-postgres cluster cluster-test test upgrade-test faults kill-embedded fuzz-api simulate mutants coverage bench lint fmt concurrency docs migration compose-up compose-down clean-services
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,10 @@ cluster-test: ## Run the tests of the HTTP interface and of kills through such a
 test: ## Run every test, with a PostgreSQL and a Redis of its own
 	$(CARGO) build --workspace --bins
 	deploy/services.sh with test -- deploy/run-tests.sh $(CARGO)
+
+upgrade-test: ## Build the release before this one, and try it on the tables of this one and beside it
+	$(CARGO) build --workspace --bins
+	deploy/services.sh with test -- deploy/upgrade-test.sh $(TARGET_DIR) $(CARGO)
 
 faults: ## Kill everything KILLS=200 times while clients buy, look for losses, print a table
 	$(CARGO) build --release -p api-actix -p utsavam-tests --bin utsavam --bin bench --bin faults

@@ -13,6 +13,7 @@ mod concurrency_program;
 mod deployment;
 mod embedded;
 mod embedded_kill;
+mod examples;
 mod gate;
 mod gate_faults;
 mod generated;
