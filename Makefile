@@ -43,7 +43,7 @@ BENCH ?=
 BENCH_FLAGS ?= --report docs/benchmarks.md
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-postgres cluster cluster-test test upgrade-test faults kill-embedded fuzz-api simulate mutants coverage bench lint fmt concurrency docs migration compose-up compose-down clean-services
+.PHONY: help build run run-postgres cluster cluster-test test upgrade-test faults kill-embedded fuzz-api simulate scaling mutants coverage bench lint fmt concurrency docs migration compose-up compose-down clean-services
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -93,6 +93,9 @@ simulate: ## Try HISTORIES=1000000 simulated histories from SEED= on; ONLY=all s
 	$(CARGO) build -q --profile simulate -p utsavam-simulation
 	$(TARGET_DIR)/simulate/simulate $(if $(SEED),--seed $(SEED)) \
 		$(if $(ONLY),--show $(if $(filter-out all,$(ONLY)),--only $(ONLY)),--histories $(HISTORIES))
+
+scaling: ## Simulate many hot events on many primaries; prints the tables of docs/scaling.md
+	@$(CARGO) run -q --profile simulate -p utsavam-simulation --example scaling
 
 mutants: ## Change the rules and the queue in hundreds of places, count what the tests notice
 	deploy/mutants.sh $(CARGO)
