@@ -86,7 +86,8 @@ replace_while_people_buy() {
   loads+=($!)
   start_server "$old" again
   again_pid=$server_pid again_address=$server_address
-  is_alive "${loads[0]}" || die 'the load on the release before ended before both were there'
+  is_alive "${loads[0]}" ||
+    die "the load on the release before ended before both were there: $(cat "$folder/before.load")"
 
   # Both sell the last seats of one event after the other, beside each other on the event above.
   local base
