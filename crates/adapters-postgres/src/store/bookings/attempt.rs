@@ -34,6 +34,12 @@ impl Work {
         }
     }
 
+    /// The events without those that somebody else has locked, for whom nobody waits.
+    fn all_but(&self, put_off: &[EventId]) -> Vec<EventId> {
+        let events = self.event_ids.iter().copied();
+        events.filter(|id| !put_off.contains(id)).collect()
+    }
+
     fn bookings(&self) -> impl Iterator<Item = &BookSeats> {
         self.commands.iter().filter_map(|command| match command {
             SaleCommand::Book(command) => Some(command),
@@ -119,7 +125,7 @@ async fn once(
             }
         }
         Ok((outcome, Ending::Confirm)) => {
-            let confirmed = writes::confirm(transaction, &work.event_ids).await;
+            let confirmed = writes::confirm(transaction, &work.all_but(&outcome.put_off)).await;
             confirmed.map(|()| outcome).map_err(nothing_changed)
         }
         Ok((outcome, Ending::RollBack)) => {

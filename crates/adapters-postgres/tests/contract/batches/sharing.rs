@@ -1,5 +1,8 @@
 //! What callers may rely on because their commands share transactions.
 
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
 use domain::model::SeatCount;
 use domain::ports::{BookError, EventCatalogue, FindEventError};
 
@@ -68,6 +71,35 @@ async fn events_that_are_held_up_hold_up_no_other_however_many_they_are() {
         holder.batch_execute("COMMIT").await.expect("let go");
     }
     assert!(all(held).await.iter().all(Result::is_ok));
+    shop.assert_sums_agree().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_repeats_a_cancellation_waits_for_no_other_event() {
+    let shop = Shop::open_with(3, 10, |settings| {
+        settings.lock_timeout = Duration::from_secs(60);
+        settings.batches.batches_max = NonZeroUsize::MIN;
+    })
+    .await;
+    let booked = shop.book(command(1, 1)).await.expect("no panic");
+    let booked = booked.expect("seats are free").booking_id.get();
+    shop.cancel(booked).await.expect("no panic");
+    let (holder, other_holder) = (shop.hold(3).await, shop.hold(2).await);
+    let first = shop.book(command(1, 3));
+    shop.until_waiting(1).await;
+    // Both in the next batch.
+    let repeated = shop.cancel(booked);
+    let held = shop.book(command(1, 2));
+    shop.until_queued(2).await;
+    holder.batch_execute("COMMIT").await.expect("let go");
+    assert!(first.await.expect("no panic").is_ok());
+    let repeated = tokio::time::timeout(Duration::from_secs(20), repeated).await;
+    let repeated = repeated.expect("it waits for nobody").expect("no panic");
+    assert_eq!(repeated.seats_returned, None);
+    assert!(!held.is_finished());
+    other_holder.batch_execute("COMMIT").await.expect("let go");
+    assert!(held.await.expect("no panic").is_ok());
     shop.assert_sums_agree().await;
     shop.close().await;
 }
