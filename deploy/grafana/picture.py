@@ -6,15 +6,14 @@
         --minutes 10 --out docs/on-sale-night.png
 
 It knows what on-sale-night.json makes use of: rows, stats and time series on Grafana's grid of
-24 columns, units, thresholds, overrides of a series' unit and axis, and marks. With --check it draws
-nothing, and prints which queries fail or answer nothing: those end it with 1.
+24 columns, units, thresholds, overrides of a series' unit and axis, and marks. With --check it
+draws nothing, and prints how many series each query answers with.
 """
 
 import argparse
 import json
 import math
 import re
-import sys
 import time
 import urllib.parse
 import urllib.request
@@ -64,8 +63,9 @@ class Source:
         """The times that are marked on all panels."""
         asked = [{**mark, "legendFormat": ""} for mark in dashboard["annotations"]["list"]]
         # Those that say the time themselves, in milliseconds.
-        values = {value / 1000 for mark in asked for _, (_, said) in self.series(mark) for value in said}
-        return sorted(value for value in values if self.start <= value <= self.end)
+        answers = [values for mark in asked for _, (_, values) in self.series(mark)]
+        times = {value / 1000 for values in answers for value in values}
+        return sorted(at for at in times if self.start <= at <= self.end)
 
     def series(self, target):
         """The legend, times and values of each answer to a query of the dashboard."""
@@ -78,9 +78,8 @@ class Source:
             "step": SCRAPE_SECONDS,
         }
         data = urllib.parse.urlencode(query).encode()
-        with urllib.request.urlopen(
-            self.address + "/api/v1/query_range", data, TIMEOUT_SECONDS
-        ) as response:
+        url = self.address + "/api/v1/query_range"
+        with urllib.request.urlopen(url, data, TIMEOUT_SECONDS) as response:
             answers = json.load(response)["data"]["result"]
         found = []
         for answer in answers:
@@ -108,14 +107,10 @@ def with_gaps(points):
 
 
 def check(panels, source):
-    """Prints what answers nothing, and whether everything answered."""
-    empty = 0
+    """Prints what each query answers with."""
     for panel in panels:
         for target in panel.get("targets", []):
-            found = source.series(target)
-            empty += not found
-            print(f"{len(found):3} series  {panel['title']}: {target['expr']}")
-    return empty == 0
+            print(f"{len(source.series(target)):3} series  {panel['title']}: {target['expr']}")
 
 
 # ------------------------------------------------------------------------------ units
@@ -166,7 +161,8 @@ class Canvas:
         from matplotlib import pyplot
 
         rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
-        self.width, self.height = COLUMNS * COLUMN_PIXELS + GAP_PIXELS, rows * ROW_PIXELS + HEAD_PIXELS
+        self.width = COLUMNS * COLUMN_PIXELS + GAP_PIXELS
+        self.height = rows * ROW_PIXELS + HEAD_PIXELS
         self.figure = pyplot.figure(
             figsize=(self.width / DOTS_PER_INCH, self.height / DOTS_PER_INCH),
             dpi=DOTS_PER_INCH,
@@ -180,17 +176,18 @@ class Canvas:
     def box(self, x, y, width, height):
         from matplotlib.patches import Rectangle
 
-        place = (x / self.width, 1 - (y + height) / self.height)
-        size = (width / self.width, height / self.height)
-        box = Rectangle(
-            place, *size, transform=self.figure.transFigure, facecolor=PANEL, edgecolor="#dcdfe2", zorder=-1
-        )
+        left, bottom, *size = self.share(x, y, width, height)
+        box = Rectangle((left, bottom), *size, transform=self.figure.transFigure)
+        box.set(facecolor=PANEL, edgecolor="#dcdfe2", zorder=-1)
         self.figure.add_artist(box)
 
     def axes(self, x, y, width, height):
-        return self.figure.add_axes(
-            (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
-        )
+        return self.figure.add_axes(self.share(x, y, width, height))
+
+    def share(self, x, y, width, height):
+        """A box as parts of the whole, from the lower left corner."""
+        bottom = 1 - (y + height) / self.height
+        return x / self.width, bottom, width / self.width, height / self.height
 
     def save(self, path):
         self.figure.savefig(path, facecolor=BACKGROUND)
@@ -213,8 +210,8 @@ def place(panel):
 
 def draw(dashboard, source, path):
     canvas = Canvas(dashboard["panels"])
-    begin, end = (time.strftime(form, time.gmtime(at)) for form, at in (
-        ("%Y-%m-%d %H:%M:%S", source.start), ("%H:%M:%S UTC", source.end)))  # fmt: skip
+    begin = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(source.start))
+    end = time.strftime("%H:%M:%S UTC", time.gmtime(source.end))
     canvas.text(GAP_PIXELS, 14, dashboard["title"], fontsize=13, fontweight="bold")
     told = f"{begin} to {end}, all processes; dashed: a process starts"
     canvas.text(canvas.width - GAP_PIXELS, 18, told, ha="right")
@@ -272,9 +269,8 @@ def draw_lines(canvas, panel, series, source, marks):
     styles = [style_of(panel, name) for name, _ in series]
     entries = legend_lines(series, styles, width)
     on_right = any(right for _, right in styles)
-    left = canvas.axes(
-        x + 58, y + 30, width - 70 - 46 * on_right, height - 58 - 15 * len(entries)
-    )
+    room = (width - 70 - 46 * on_right, height - 58 - 15 * len(entries))
+    left = canvas.axes(x + 58, y + 30, *room)
     right = left.twinx() if on_right else None
     for index, ((_, (times, values)), (_, is_right)) in enumerate(zip(series, styles, strict=True)):
         colour = LINES[index % len(LINES)]
@@ -308,9 +304,10 @@ def dress(axes, unit, source):
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=axes.get_ylim()[1] > 2 and unit == "short"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: shown(value, unit)))
     span = source.end - source.start
-    every = next(step for step in (60, 120, 300, 600, 1800, math.inf) if span / step <= 6)
-    first = math.ceil(source.start / every) * every if math.isfinite(every) else source.start
-    axes.set_xticks([first + turn * every for turn in range(int(span // every) + 1) if first + turn * every <= source.end])
+    steps = [60, 120, 300, 600, 1800, 3600, 7200, 14400]
+    every = next((step for step in steps if span / step <= 6), 86400)
+    first = math.ceil(source.start / every)
+    axes.set_xticks([turn * every for turn in range(first, int(source.end // every) + 1)])
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda at, _: time.strftime("%H:%M", time.gmtime(at)))
     )
@@ -352,10 +349,10 @@ def main():
     dashboard = json.loads(DASHBOARD.read_text())
     source = Source(asked)
     if asked.check:
-        return 0 if check(dashboard["panels"], source) else 1
-    draw(dashboard, source, asked.out)
-    return 0
+        check(dashboard["panels"], source)
+    else:
+        draw(dashboard, source, asked.out)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
