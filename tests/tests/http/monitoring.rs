@@ -56,9 +56,9 @@ fn expressions() -> Vec<(String, String)> {
         let title = text(&panel, "title").to_owned();
         let targets = entries(&panel, "targets").to_vec();
         assert!(!targets.is_empty(), "{title} shows nothing");
-        targets.into_iter().map(move |target| {
-            (title.clone(), as_grafana_asks(text(&target, "expr")))
-        })
+        targets
+            .into_iter()
+            .map(move |target| (title.clone(), as_grafana_asks(text(&target, "expr"))))
     });
     let dashboard: Value = serde_json::from_str(DASHBOARD).expect("JSON");
     let marks = entries(&dashboard["annotations"], "list").to_vec();
