@@ -37,6 +37,9 @@ ONLY ?=
 # For `make coverage`: the least share of lines, in per cent, of each crate.
 LINES_MIN ?= 85
 
+# For `make compose-up`: empty, or three, monitoring, or both, with a blank between.
+PROFILES ?=
+
 # For `make bench`: empty, or quick for five minutes instead of an hour; and what else to tell
 # it, as in BENCH_FLAGS='--only D,R --rounds 3'. Only a run of everything goes into the docs.
 BENCH ?=
@@ -138,12 +141,14 @@ migration: ## Make an empty migration: make migration NAME=add_ticket_types
 
 # compose looks for .env beside its file, ours is at the top.
 compose = $(COMPOSE) $(if $(wildcard .env),--env-file .env) -f deploy/compose.yaml
+# With three processes there is no need of a fourth one without a balancer: what is named starts.
+named = $(if $(filter three,$(PROFILES)),balancer $(if $(filter monitoring,$(PROFILES)),grafana))
 
-compose-up: ## Build the image and start it with PostgreSQL (5433) and Redis (6379)
-	$(compose) up --build --detach --wait
+compose-up: ## Build the image, start it with PostgreSQL and Redis; PROFILES='three monitoring'
+	$(compose) $(addprefix --profile ,$(PROFILES)) up --build --detach --wait $(named)
 
 compose-down: ## Stop these containers; their data stay
-	$(compose) down
+	$(compose) --profile '*' down
 
 clean-services: ## Remove the private PostgreSQL and Redis, data included
 	deploy/services.sh clean dev

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Looks whether what is in this folder for other programs is what they understand. A program that
-# is not installed is named, and its files are left alone; Python is installed where that is possible
-# in continuous integration (CI=true), and must be there:
+# is not installed is named, and its files are left alone; Python and Prometheus are installed where
+# that is possible in continuous integration (CI=true), and must be there:
 #
 #   deploy/check-deployment.sh TARGET_DIR    where Python's packages may go
 set -euo pipefail
@@ -26,7 +26,7 @@ folder='' venv=''
 main() {
   local failed=''
   [[ $# -eq 1 ]] || die 'usage: deploy/check-deployment.sh TARGET_DIR'
-  venv=$1/kubernetes/venv
+  venv=$1/deployment/venv
   folder=$(mktemp -d)
   trap on_exit EXIT
   # shellcheck disable=SC2310
@@ -34,7 +34,9 @@ main() {
   # shellcheck disable=SC2310
   check_systemd || failed+=' deploy/systemd'
   # shellcheck disable=SC2310
-  check_kubernetes || failed+=' deploy/kubernetes'
+  check_manifests || failed+=' deploy/kubernetes or deploy/compose.yaml'
+  # shellcheck disable=SC2310
+  check_prometheus || failed+=' deploy/prometheus'
   [[ -z $failed ]] || die "wrong:$failed"
 }
 
@@ -72,17 +74,55 @@ check_systemd() {
   }
 }
 
-check_kubernetes() {
+check_manifests() {
   # shellcheck disable=SC2310
   if ! has_python && ! { [[ ${CI-} == true ]] && find_python; }; then
-    say 'Python 3.10 or newer, with venv, is not installed: the manifests of Kubernetes were not checked'
+    say 'Python 3.10 or newer, with venv, is not installed: the manifests of Kubernetes and compose.yaml were not checked'
     [[ ${CI-} != true ]]
     return
   fi
   mkdir -p "${venv%/*}"
-  install_requirements "$root/deploy/kubernetes/requirements.txt" "$venv" || return 1
+  install_requirements "$root/deploy/requirements.txt" "$venv" || return 1
   say "kubernetes-validate --strict -k $kubernetes deploy/kubernetes/*.yaml"
-  "$venv/bin/kubernetes-validate" --strict --quiet -k "$kubernetes" "$root"/deploy/kubernetes/*.yaml
+  "$venv/bin/kubernetes-validate" --strict --quiet -k "$kubernetes" "$root"/deploy/kubernetes/*.yaml ||
+    return 1
+  say 'check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml'
+  quietly "$venv/bin/check-jsonschema" --builtin-schema vendor.compose-spec "$root/deploy/compose.yaml"
+}
+
+check_prometheus() {
+  local alert tested missing=''
+  if ! command -v promtool >/dev/null && [[ ${CI-} == true ]] && ((EUID == 0)) &&
+    command -v apt-get >/dev/null; then
+    install_with_apt prometheus
+  fi
+  if ! command -v promtool >/dev/null; then
+    say 'promtool of Prometheus is not installed: the alerts were not checked'
+    [[ ${CI-} != true ]]
+    return
+  fi
+  say 'promtool check config deploy/prometheus/prometheus.yaml'
+  quietly promtool check config "$root/deploy/prometheus/prometheus.yaml" || return 1
+  say 'promtool test rules deploy/prometheus/alerts-test.yaml'
+  quietly promtool test rules "$root/deploy/prometheus/alerts-test.yaml" || return 1
+  # A test in which it fires says what it looks like then.
+  tested=$(awk '/alertname:/ { name = $NF } /exp_alerts:/ { print name }' \
+    "$root/deploy/prometheus/alerts-test.yaml")
+  while read -r alert; do
+    [[ $'\n'$tested$'\n' == *$'\n'"$alert"$'\n'* ]] || missing+=" $alert"
+  done < <(awk '/- alert:/ { print $NF }' "$root/deploy/prometheus/alerts.yaml")
+  if [[ -n $missing ]]; then
+    say "no test has these fire:$missing"
+    return 1
+  fi
+}
+
+# Runs a command, and shows what it said only if it failed.
+quietly() {
+  if ! "$@" >"$folder/said" 2>&1; then
+    cat "$folder/said" >&2
+    return 1
+  fi
 }
 
 on_exit() {

@@ -45,6 +45,7 @@ main() {
     start_api "$number"
   done
   start_balancer
+  write_prometheus_settings
   say_where_to_look
   watch
 }
@@ -119,6 +120,22 @@ status_of() (
   printf '%s' "$status"
 )
 
+# For who wants to watch: Prometheus with the alerts, which this script does not start.
+write_prometheus_settings() {
+  local number
+  {
+    printf 'global: {scrape_interval: 5s, scrape_timeout: 4s, evaluation_interval: 5s}\n'
+    printf 'rule_files: ["%s/deploy/prometheus/alerts.yaml"]\nscrape_configs:\n' "$root"
+    printf -- '- job_name: utsavam\n  static_configs:\n'
+    for number in 1 2 3; do
+      printf -- '  - {targets: ["127.0.0.1:%s"], labels: {instance: api-%s}}\n' \
+        "${metrics_ports[number]}" "$number"
+    done
+    printf -- '- job_name: haproxy\n  static_configs:\n'
+    printf -- '  - {targets: ["127.0.0.1:%s"], labels: {instance: balancer}}\n' "$statistics_port"
+  } >"$folder/prometheus.yaml"
+}
+
 say_where_to_look() {
   local number
   say "HAProxy (process $balancer_pid):  http://$balancer_host:$balancer_port  statistics at http://127.0.0.1:$statistics_port/"
@@ -129,6 +146,7 @@ say_where_to_look() {
   say "standby:  $STANDBY_URL"
   say "Redis:    $REDIS_URL"
   say "logs:     $folder"
+  say "to watch: prometheus --config.file=$folder/prometheus.yaml --storage.tsdb.path=$folder/prometheus --web.listen-address=127.0.0.1:9090"
   say "admin:    export ADMIN_KEY=$ADMIN_KEY"
   say "Replace the processes one after the other: kill -USR1 $$; end: Ctrl-C or kill $$"
   say 'ready'

@@ -43,6 +43,50 @@ async fn the_settings_of_kubernetes_are_understood() {
     assert_understood(&variables).await;
 }
 
+/// What `docker compose` makes of `${NAME:-default}` and `${NAME:?complaint}` where `.env` has nothing
+/// but the keys that it asks for.
+fn interpolated(text: &str) -> String {
+    let mut parts = text.split("${");
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (variable, rest) = part.split_once('}').expect("braces have an end");
+        whole += match variable.split_once(":-") {
+            Some((_, default)) => default,
+            None => "key of the containers",
+        };
+        whole += rest;
+    }
+    whole
+}
+
+#[tokio::test]
+async fn the_settings_of_compose_are_understood() {
+    let path = deploy().join("compose.yaml");
+    let text = std::fs::read_to_string(path).expect("the file is there");
+    let mut file: Value = yaml_serde::from_str(&text).expect("YAML");
+    // What is merged into something merges something else in turn.
+    for _ in 0..2 {
+        file.apply_merge().expect("maps are merged");
+    }
+    let services = file["services"].as_mapping().expect("a map");
+    let ours = services
+        .iter()
+        .filter(|(_, service)| service["image"].as_str() == Some("utsavam"));
+    let mut names = Vec::new();
+    for (name, service) in ours {
+        let settings = service["environment"].as_mapping().expect("a map");
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let variables: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| (text(name), interpolated(&text(value))))
+            .collect();
+        assert!(variables.len() > 8, "{variables:?}");
+        assert_understood(&variables).await;
+        names.push(text(name));
+    }
+    assert_eq!(names, ["api", "migrate", "api-1", "api-2", "api-3"]);
+}
+
 #[tokio::test]
 async fn the_settings_of_the_unit_of_systemd_are_understood() {
     let read = |file: &str| {
