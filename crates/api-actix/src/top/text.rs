@@ -4,7 +4,8 @@ use super::histogram::Quantile;
 
 /// A whole number with commas: `12,345`.
 pub(super) fn count(number: f64) -> String {
-    let digits = format!("{number:.0}");
+    // The sum of nothing is -0, which becomes 0 so.
+    let digits = format!("{:.0}", number + 0.0);
     let (sign, digits) = match digits.strip_prefix('-') {
         Some(digits) => ("-", digits),
         None => ("", digits.as_str()),
@@ -84,6 +85,7 @@ mod tests {
     fn numbers_are_as_short_as_they_may_be() {
         for (value, expected) in [
             (0.0, "0"),
+            (-0.0, "0"),
             (0.04, "0.0"),
             (0.2, "0.2"),
             (99.44, "99.4"),
