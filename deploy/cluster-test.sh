@@ -22,6 +22,7 @@ readonly skipped=(
   # Each server has metrics of its own.
   metrics::a_client_that_goes_away_is_counted
   metrics::bookings_count_by_what_became_of_them
+  metrics::the_overview_tells_of_events_by_name_and_of_what_the_server_stands_on
   metrics::readers_that_hold_on_keep_nobody_from_buying_or_reading
   metrics::refusals_count_by_their_policy
   metrics::requests_count_by_route_method_and_status

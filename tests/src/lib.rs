@@ -24,6 +24,8 @@ mod server;
 mod service;
 mod sql;
 mod store;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod url;
 mod wait;
 
@@ -41,4 +43,6 @@ pub use server::{ADMIN_KEY, ServerBuilder, TestServer};
 pub use service::{Service, ServiceBuilder};
 pub use sql::Sql;
 pub use store::Store;
+#[cfg(target_os = "linux")]
+pub use terminal::{Modes, Terminal};
 pub use wait::eventually;

@@ -110,6 +110,16 @@ impl Program {
             .expect("the program can be run")
     }
 
+    /// As [`start`](Self::start), at a terminal.
+    #[cfg(target_os = "linux")]
+    pub fn start_on(mut self, terminal: &crate::Terminal) -> tokio::process::Child {
+        self.command
+            .stdin(terminal.side())
+            .stdout(terminal.side())
+            .stderr(terminal.side());
+        self.start()
+    }
+
     /// Runs it to its end, which must come within half a minute.
     pub async fn run(self) -> Finished {
         let what = shown(&self.command);

@@ -106,6 +106,12 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Json)]
         format: Format,
     },
+    /// Watch running servers: bookings and refusals a second, latency, batches,
+    /// dependencies, and the hottest events with their seats left.
+    ///
+    /// Reads the address of their metrics; q, Esc or Ctrl-C quits. With --once, exit
+    /// code 1 means that a server could not be read.
+    Top(commands::top::Options),
     /// Print the settings in force, secrets hidden.
     Config,
     /// Ask the server at HOST and PORT whether it is alive; exit code 0 if so.
@@ -140,6 +146,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Openapi { .. } => Ok(()),
         Command::Config => commands::config::print(&settings),
         Command::Health => commands::health::ask(&settings),
+        Command::Top(options) => commands::top::top(&settings, options),
         Command::Serve => commands::block_on(commands::serve::serve(settings)),
         Command::Migrate => commands::block_on(commands::migrate::migrate(settings)),
         Command::Sales(action) => commands::block_on(commands::sales::sales(settings, action)),

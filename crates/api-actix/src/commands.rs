@@ -12,6 +12,7 @@ pub(crate) mod reconcile;
 pub(crate) mod sales;
 pub(crate) mod seed_demo;
 pub(crate) mod serve;
+pub(crate) mod top;
 
 use std::io::Write;
 

@@ -17,3 +17,5 @@ mod public;
 mod routes;
 pub(crate) mod server;
 mod status;
+
+pub(crate) use public::ready::{DependencyState, state_of};

@@ -12,12 +12,15 @@ mod failure;
 mod http;
 mod logging;
 mod metrics;
+mod overview;
+mod plain_http;
 mod progress;
 mod reconciliation;
 mod redact;
 mod server;
 pub mod settings;
 mod stopping;
+mod top;
 mod wiring;
 mod worker;
 

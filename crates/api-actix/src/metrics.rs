@@ -11,6 +11,7 @@
 //! | `requests` | HTTP, by route |
 //! | `sales` | bookings and cancellations by outcome, answers of the gate |
 //! | `batches` | queues and what is taken from them together |
+//! | `hottest` | single events, a bounded number, which have no place in a label |
 //! | `families` | names, helps and buckets: how a figure is made |
 //! | `listener`, `exchange` | nothing: they answer whoever reads them |
 //!
@@ -20,17 +21,19 @@
 mod batches;
 mod exchange;
 mod families;
+mod hottest;
 mod listener;
 mod requests;
 mod sales;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::model::RatePolicy;
 use prometheus::{IntCounter, IntCounterVec, TextEncoder};
 
 pub(crate) use self::batches::{Batches, set};
 pub(crate) use self::families::Families;
+pub(crate) use self::hottest::{HotEvent, HotEvents};
 pub(crate) use self::listener::MetricsListener;
 pub(crate) use self::requests::{RequestMetrics, RequestWatch, RouteMetrics};
 pub(crate) use self::sales::{GateAnswers, Sales};
@@ -45,6 +48,7 @@ pub(crate) struct Metrics {
     pub(crate) sales: Sales,
     pub(crate) gate: GateAnswers,
     pub(crate) batches: Batches,
+    pub(crate) hottest: Arc<HotEvents>,
     rate_limit_refusals: IntCounterVec,
     sources: Mutex<Vec<Refresh>>,
 }
@@ -65,6 +69,7 @@ impl Metrics {
             sales: Sales::new(&families),
             gate: GateAnswers::new(&families),
             batches: Batches::new(&families),
+            hottest: Arc::new(HotEvents::new()),
             rate_limit_refusals: families.counters(
                 "utsavam_rate_limit_refusals_total",
                 "Requests refused because their client had asked for too much, by policy.",

@@ -12,7 +12,8 @@ use crate::app::App;
 use crate::background::Background;
 use crate::failure::Failure;
 use crate::http::server;
-use crate::metrics::{Metrics, MetricsListener};
+use crate::metrics::MetricsListener;
+use crate::overview::Overview;
 use crate::settings::{MetricsSettings, Settings};
 use crate::stopping::{StoppedBy, Stopper};
 use crate::wiring::{Plan, Schema, Services};
@@ -72,8 +73,8 @@ impl Server {
         };
         let services = Plan::try_new(&settings)?.open(schema).await?.services;
         let place = services.stores.place.clone();
-        let metrics = listen_for_metrics(&services.metrics, &settings.metrics)?;
         let app = App::new(services, &settings);
+        let metrics = listen_for_metrics(&app.services(), &settings.metrics)?;
         let started = server::start(app.clone(), &settings.http);
         let (server, addresses) = started.map_err(|error| {
             let (host, port) = (&settings.http.host, settings.http.port);
@@ -172,13 +173,14 @@ async fn wait_until_let_go(let_go: Option<Shared<BoxFuture<'static, ()>>>) {
 }
 
 fn listen_for_metrics(
-    metrics: &Arc<Metrics>,
+    services: &Arc<Services>,
     settings: &MetricsSettings,
 ) -> Result<Option<MetricsListener>, Failure> {
     let (host, Some(port)) = (&settings.host, settings.port) else {
         return Ok(None);
     };
-    let started = MetricsListener::start(Arc::clone(metrics), host, port);
+    let overview = Overview::new(Arc::downgrade(services));
+    let started = MetricsListener::start(Arc::clone(&services.metrics), overview, host, port);
     started.map(Some).map_err(|error| {
         Failure::new(format!(
             "cannot listen on {host}:{port} (settings metrics.host and metrics.port): {error}"

@@ -27,6 +27,7 @@ mod probe;
 mod reconciliation;
 mod sales;
 mod sales_control;
+mod seats_watch;
 mod sessions;
 mod users;
 
@@ -47,6 +48,7 @@ pub use probe::{Probe, ProbeError};
 pub use reconciliation::Reconciliation;
 pub use sales::SalesReports;
 pub use sales_control::{PauseError, SalesControl};
+pub use seats_watch::SeatsWatch;
 pub use sessions::{BeginSessionError, RefreshError, SessionStore};
 pub use users::{RegisterError, UserStore};
 

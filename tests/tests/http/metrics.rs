@@ -346,6 +346,91 @@ async fn a_head_without_an_end_is_refused() {
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
 }
 
+async fn overview(service: &Service) -> serde_json::Value {
+    let address = service.server.metrics_address().await;
+    let shown = Client::new(&format!("http://{address}"), "");
+    let shown = shown.get("/overview").await;
+    assert_eq!(
+        shown.expect(200).header("content-type"),
+        Some("application/json")
+    );
+    shown.json()
+}
+
+#[tokio::test]
+async fn the_overview_tells_of_events_by_name_and_of_what_the_server_stands_on() {
+    let service = measured().await.without_reconciliation().start().await;
+    let client = &service.client;
+    let nothing = overview(&service).await;
+    assert_eq!(nothing["events"], json!([]));
+    assert_eq!(
+        nothing["paused"],
+        json!({ "all": false, "event_ids": [], "more": false })
+    );
+
+    let user_id = client.register("asha@example.com").await;
+    let (event_id, other_id) = (client.publish(4).await, client.publish(9).await);
+    client.booked(user_id, event_id, 3).await;
+    let other = client.booked(user_id, other_id, 2).await;
+    let refused = client.book(user_id, event_id, 2).await;
+    refused.problem(409, "not_enough_seats");
+    // The first look, which knew no event, serves whoever reads soon after it.
+    let is_named = async || overview(&service).await["events"][0]["name"] == "Concert";
+    utsavam_tests::eventually("names are looked up", is_named).await;
+    let shown = overview(&service).await;
+    assert_eq!(shown["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(shown["database"], "up");
+    let redis = match Store::chosen() {
+        Store::Postgres => "up",
+        Store::Embedded => "off",
+    };
+    assert_eq!(shown["redis"], redis);
+    let event = |shown: &serde_json::Value, id: i64| {
+        let events = shown["events"].as_array().expect("a list");
+        let event = events.iter().find(|event| event["event_id"] == id);
+        event
+            .unwrap_or_else(|| panic!("no {id} in {shown}"))
+            .clone()
+    };
+    let first = event(&shown, event_id);
+    assert_eq!(first["name"], "Concert");
+    assert_eq!(
+        (&first["capacity"], &first["seats_left"]),
+        (&json!(4), &json!(1))
+    );
+    assert_eq!(event(&shown, other_id)["seats_left"], 7);
+
+    client.cancel(other).await.expect(200);
+    client
+        .post("/admin/sales/pause", &json!({}))
+        .admin()
+        .await
+        .expect(200);
+    let paused = client.book(user_id, other_id, 1).await;
+    paused.problem(409, "sales_paused");
+    let paused = async || overview(&service).await["paused"]["all"] == true;
+    utsavam_tests::eventually("the pause is seen", paused).await;
+    let shown = overview(&service).await;
+    assert_eq!(
+        event(&shown, other_id)["seats_left"],
+        9,
+        "as cancelling left it"
+    );
+}
+
+#[tokio::test]
+async fn nobody_puts_events_into_the_overview_that_there_are_not() {
+    let service = measured().await.start().await;
+    let client = &service.client;
+    let user_id = client.register("asha@example.com").await;
+    for event_id in [7, 8, i64::MAX] {
+        client.book(user_id, event_id, 1).await.expect(404);
+        client.book(i64::MAX, event_id, 1).await.expect(404);
+        client.book(user_id, event_id, 101).await.expect(400);
+    }
+    assert_eq!(overview(&service).await["events"], json!([]));
+}
+
 /// Prometheus' own program finds nothing to complain about, where it is installed.
 #[tokio::test]
 async fn promtool_has_no_complaint() {

@@ -31,3 +31,4 @@ mod secrets;
 mod settings;
 mod stopping;
 mod tls;
+mod top;

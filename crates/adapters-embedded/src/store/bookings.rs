@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use domain::model::{BookSeats, Booked, BookingId, Cancelled};
-use domain::ports::{BookError, BookingStore, CancelError, StoreError};
+use domain::ports::{BookError, BookingStore, CancelError, SeatsWatch, StoreError};
 use domain::rules::{SaleAnswer, SaleCommand};
 use group_commit::{GroupCommit, Limits, Load, NotDone, Observer};
 
@@ -48,11 +48,16 @@ pub struct SqliteBookingStore {
 impl SqliteBookingStore {
     /// A store in this database. Its clones share their batches.
     pub fn new(database: Database) -> Self {
-        Self::observed(database, None)
+        Self::observed(database, None, None)
     }
 
-    /// As [`new`](Self::new), with somebody, perhaps, who is told of each batch.
-    pub fn observed(database: Database, observer: Option<Arc<dyn Observer>>) -> Self {
+    /// As [`new`](Self::new), with somebody, perhaps, who is told of each batch, and
+    /// somebody who is told what it left of each event.
+    pub fn observed(
+        database: Database,
+        observer: Option<Arc<dyn Observer>>,
+        watch: Option<Arc<dyn SeatsWatch>>,
+    ) -> Self {
         let limits = Limits {
             commands_per_batch_max: COMMANDS_PER_BATCH_MAX,
             keys_per_batch_max: NonZeroUsize::MIN,
@@ -63,9 +68,10 @@ impl SqliteBookingStore {
         };
         let turns = database.writer_turns();
         let counter = GroupCommit::observed(limits, observer, move |slot| {
+            let watch = watch.clone();
             turns.take(move |session| {
                 if let Some(batch) = slot.take() {
-                    batch::run(session, batch, batch::sell);
+                    batch::run(session, batch, batch::sell, watch.as_deref());
                 }
             });
         });

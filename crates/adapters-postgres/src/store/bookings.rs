@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::model::{BookSeats, Booked, BookingId, Cancelled, EventId};
-use domain::ports::{BookError, BookingStore, CancelError, StoreError};
+use domain::ports::{BookError, BookingStore, CancelError, SeatsWatch, StoreError};
 use domain::rules::{SaleAnswer, SaleCommand};
 use futures::FutureExt;
 use group_commit::{GroupCommit, Load, Observer};
@@ -48,19 +48,26 @@ pub struct PgBookingStore {
 impl PgBookingStore {
     /// A store in this database.
     pub fn new(database: Database) -> Self {
-        Self::observed(database, None)
+        Self::observed(database, None, None)
     }
 
-    /// As [`new`](Self::new), with somebody, perhaps, who is told of each batch.
-    pub fn observed(database: Database, observer: Option<Arc<dyn Observer>>) -> Self {
+    /// As [`new`](Self::new), with somebody, perhaps, who is told of each batch, and
+    /// somebody who is told what it left of each event. What a batch left that has to be
+    /// looked into is not told.
+    pub fn observed(
+        database: Database,
+        observer: Option<Arc<dyn Observer>>,
+        watch: Option<Arc<dyn SeatsWatch>>,
+    ) -> Self {
         let seller = database.clone();
         let settling = Settling::new(&database);
         let unsettled = settling.clone();
         let sales = GroupCommit::observed(database.batches, observer, move |slot| {
             let (database, settling) = (seller.clone(), unsettled.clone());
+            let watch = watch.clone();
             seller.spawn(async move {
                 if let Some(batch) = slot.take() {
-                    batch::run(&database, batch, &settling).await;
+                    batch::run(&database, batch, &settling, watch.as_deref()).await;
                 }
             });
         });

@@ -6,4 +6,5 @@ mod keys;
 mod pipeline;
 mod settling;
 mod sharing;
+mod telling;
 mod waiting;

@@ -1,4 +1,4 @@
-//! One request for the figures and its answer. HTTP/1, as much of it as somebody
+//! One request for the figures, or for the overview, and its answer. HTTP/1, as much of it as somebody
 //! who reads figures needs: a head, an answer, the end of the connection.
 
 use std::io;
@@ -8,16 +8,39 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// The longest head. Prometheus sends some hundred bytes.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 
-/// The text format that all versions of Prometheus read.
-const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// What there is to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// `/metrics`: the figures, in the text format that all versions of Prometheus read.
+    Metrics,
+    /// `/overview`: the hottest events and the dependencies, in JSON.
+    Overview,
+}
 
-/// Reads a request and answers it. `render` is called only for the figures.
+impl Page {
+    fn at(path: &str) -> Option<Self> {
+        match path {
+            "/metrics" => Some(Self::Metrics),
+            "/overview" => Some(Self::Overview),
+            _ => None,
+        }
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Metrics => "text/plain; version=0.0.4; charset=utf-8",
+            Self::Overview => "application/json",
+        }
+    }
+}
+
+/// Reads a request and answers it. `render` is called only for a page that there is.
 ///
 /// # Errors
 /// The connection broke.
 pub(super) async fn answer<S>(
     mut stream: S,
-    render: impl FnOnce() -> Option<String>,
+    render: impl AsyncFnOnce(Page) -> Option<String>,
 ) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -25,7 +48,7 @@ where
     let answer = match read_head(&mut stream).await? {
         Head::Ended => return Ok(()),
         Head::TooLong => Answer::plain("431 Request Header Fields Too Large"),
-        Head::Read(head) => respond(&head, render),
+        Head::Read(head) => respond(&head, render).await,
     };
     stream.write_all(answer.head.as_bytes()).await?;
     stream.write_all(answer.body.as_bytes()).await?;
@@ -60,11 +83,11 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(status: &str, more: &str, body: String) -> Self {
+    fn new(status: &str, media_type: &str, more: &str, body: String) -> Self {
         let length = body.len();
         Self {
             head: format!(
-                "HTTP/1.1 {status}\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {length}\r\n\
+                "HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\
                  Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{more}\
                  Connection: close\r\n\r\n"
             ),
@@ -73,11 +96,17 @@ impl Answer {
     }
 
     fn plain(status: &str) -> Self {
-        Self::new(status, "", format!("{status}\n"))
+        Self::plain_with(status, "")
+    }
+
+    /// `more` are whole lines of the head.
+    fn plain_with(status: &str, more: &str) -> Self {
+        let media_type = "text/plain; charset=utf-8";
+        Self::new(status, media_type, more, format!("{status}\n"))
     }
 }
 
-fn respond(head: &[u8], render: impl FnOnce() -> Option<String>) -> Answer {
+async fn respond(head: &[u8], render: impl AsyncFnOnce(Page) -> Option<String>) -> Answer {
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     let words: Vec<&str> = line.split(' ').collect();
@@ -88,16 +117,15 @@ fn respond(head: &[u8], render: impl FnOnce() -> Option<String>) -> Answer {
         return Answer::plain("400 Bad Request");
     }
     let path = target.split('?').next().unwrap_or_default();
-    match (path, method) {
-        ("/metrics", "GET") => match render() {
-            Some(figures) => Answer::new("200 OK", "", figures),
-            None => Answer::plain("500 Internal Server Error"),
-        },
-        ("/metrics", _) => {
-            let status = "405 Method Not Allowed";
-            Answer::new(status, "Allow: GET\r\n", format!("{status}\n"))
-        }
-        _ => Answer::plain("404 Not Found"),
+    let Some(page) = Page::at(path) else {
+        return Answer::plain("404 Not Found");
+    };
+    if method != "GET" {
+        return Answer::plain_with("405 Method Not Allowed", "Allow: GET\r\n");
+    }
+    match render(page).await {
+        Some(body) => Answer::new("200 OK", page.media_type(), "", body),
+        None => Answer::plain("500 Internal Server Error"),
     }
 }
 
@@ -108,17 +136,22 @@ mod tests {
     use super::*;
 
     fn status(head: &[u8]) -> String {
-        let answer = respond(head, || Some("figures\n".to_owned()));
+        let render = async |page| Some(format!("{page:?}\n"));
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.expect("a runtime");
+        let answer = runtime.block_on(respond(head, render));
         let status = answer.head.split("\r\n").next().unwrap_or_default();
         status.to_owned()
     }
 
     #[test]
-    fn only_the_figures_are_there() {
+    fn only_the_figures_and_the_overview_are_there() {
         for (head, expected) in [
             ("GET /metrics HTTP/1.1\r\n\r\n", "200 OK"),
             ("GET /metrics?x=y HTTP/1.0\r\n\r\n", "200 OK"),
+            ("GET /overview HTTP/1.1\r\n\r\n", "200 OK"),
             ("POST /metrics HTTP/1.1\r\n\r\n", "405 Method Not Allowed"),
+            ("PUT /overview HTTP/1.1\r\n\r\n", "405 Method Not Allowed"),
             ("GET / HTTP/1.1\r\n\r\n", "404 Not Found"),
             ("GET /metrics/ HTTP/1.1\r\n\r\n", "404 Not Found"),
             ("GET /events HTTP/1.1\r\n\r\n", "404 Not Found"),

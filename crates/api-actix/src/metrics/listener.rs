@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::Metrics;
-use super::exchange;
+use super::exchange::{self, Page};
+use crate::overview::Overview;
 
 /// Connections at the same time; more wait until one ends.
 const CONNECTIONS_MAX: usize = 16;
@@ -33,7 +34,13 @@ pub(crate) struct MetricsListener {
 impl MetricsListener {
     /// # Errors
     /// The address cannot be bound, or there is no thread to be had.
-    pub(crate) fn start(metrics: Arc<Metrics>, host: &str, port: u16) -> io::Result<Self> {
+    pub(crate) fn start(
+        metrics: Arc<Metrics>,
+        overview: Overview,
+        host: &str,
+        port: u16,
+    ) -> io::Result<Self> {
+        let shown = Arc::new(Shown { metrics, overview });
         let listener = TcpListener::bind((host, port))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -47,7 +54,7 @@ impl MetricsListener {
                 runtime.block_on(async {
                     tokio::select! {
                         _ = stopped => {}
-                        Err(error) = accept(listener, metrics) => {
+                        Err(error) = accept(listener, shown) => {
                             tracing::error!(%error, "the metrics cannot be read any more");
                         }
                     }
@@ -75,16 +82,16 @@ impl MetricsListener {
 }
 
 /// Ends only where the runtime does not take the listener.
-async fn accept(listener: TcpListener, metrics: Arc<Metrics>) -> io::Result<()> {
+async fn accept(listener: TcpListener, shown: Arc<Shown>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let place = Arc::clone(&places).acquire_owned().await;
         match listener.accept().await {
             Ok((stream, _)) => {
-                let metrics = Arc::clone(&metrics);
+                let shown = Arc::clone(&shown);
                 tokio::spawn(async move {
-                    let exchange = exchange::answer(stream, || render(&metrics));
+                    let exchange = exchange::answer(stream, async |page| shown.render(page).await);
                     // Whoever goes away or is cut off has no use for an answer.
                     let _ = tokio::time::timeout(CONNECTION_LASTS_MAX, exchange).await;
                     drop(place);
@@ -98,12 +105,27 @@ async fn accept(listener: TcpListener, metrics: Arc<Metrics>) -> io::Result<()> 
     }
 }
 
-fn render(metrics: &Metrics) -> Option<String> {
-    match metrics.render() {
-        Ok(figures) => Some(figures),
-        Err(error) => {
-            tracing::error!(%error, "the metrics cannot be written");
-            None
+/// What is read here.
+struct Shown {
+    metrics: Arc<Metrics>,
+    overview: Overview,
+}
+
+impl Shown {
+    async fn render(&self, page: Page) -> Option<String> {
+        match page {
+            Page::Metrics => self.figures(),
+            Page::Overview => serde_json::to_string(&self.overview.page().await?).ok(),
+        }
+    }
+
+    fn figures(&self) -> Option<String> {
+        match self.metrics.render() {
+            Ok(figures) => Some(figures),
+            Err(error) => {
+                tracing::error!(%error, "the metrics cannot be written");
+                None
+            }
         }
     }
 }

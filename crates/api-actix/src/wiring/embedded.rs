@@ -82,7 +82,11 @@ pub(super) async fn open(
 fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
     let events = Arc::new(SqliteEventStore::new(database.clone()));
     let observer = |queue| Some(metrics.batches.observer(queue));
-    let bookings = SqliteBookingStore::observed(database.clone(), observer(meters::BOOKINGS));
+    let bookings = SqliteBookingStore::observed(
+        database.clone(),
+        observer(meters::BOOKINGS),
+        Some(metrics.hottest.clone()),
+    );
     let audit = SqliteAuditLog::observed(database.clone(), observer(meters::AUDIT));
     meters::watch_sqlite(metrics, &database, &bookings, &audit);
     let let_go = database.let_go().boxed().shared();

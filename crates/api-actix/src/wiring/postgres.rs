@@ -127,7 +127,11 @@ impl Queue for PgBookingStore {
 fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
     let events = Arc::new(PgEventStore::new(database.clone()));
     let observer = |queue| Some(metrics.batches.observer(queue));
-    let bookings = PgBookingStore::observed(database.clone(), observer(meters::BOOKINGS));
+    let bookings = PgBookingStore::observed(
+        database.clone(),
+        observer(meters::BOOKINGS),
+        Some(metrics.hottest.clone()),
+    );
     let audit = PgAuditLog::observed(database.clone(), observer(meters::AUDIT));
     let (bookings, audit) = (Arc::new(bookings), Arc::new(audit));
     meters::watch_postgres(metrics, &database, &bookings, &audit);

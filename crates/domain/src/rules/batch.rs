@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 
 use super::{Cancellation, EventFacts, Refusal, SeatRequest, Standing, allot, cancel, replay};
 use crate::model::{
-    BookSeats, Booked, BookingId, BookingStatus, Cancelled, EventId, IdempotencyKey, KeyedBooking,
-    SeatCount, UserId,
+    BookSeats, Booked, BookingId, BookingStatus, Cancelled, Capacity, EventId, IdempotencyKey,
+    KeyedBooking, SeatCount, UserId,
 };
 
 /// One command of a batch.
@@ -73,6 +73,8 @@ pub struct Decisions {
     pub cancelled: Vec<BookingId>,
     /// Events that sold seats or got some back, by id.
     pub changes: BTreeMap<EventId, Change>,
+    /// What each event of the facts has left after all of them, changed or not.
+    pub seats_left: BTreeMap<EventId, Capacity>,
 }
 
 /// A booking to be inserted.
@@ -129,6 +131,9 @@ pub fn decide<'c>(
         };
         counter.decisions.answers.push(answer);
     }
+    let events = counter.facts.events.iter();
+    let left = events.map(|(event_id, event)| (*event_id, event.seats_available));
+    counter.decisions.seats_left = left.collect();
     counter.decisions
 }
 

@@ -1,10 +1,11 @@
 //! One batch, from its commands to their answers.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use diesel::prelude::*;
-use domain::model::BookSeats;
-use domain::ports::StoreError;
+use domain::model::{BookSeats, Capacity, EventId};
+use domain::ports::{SeatsWatch, StoreError};
 use domain::rules::{SaleCommand, decide};
 use group_commit::{Batch, Entry};
 
@@ -18,12 +19,21 @@ use super::writes;
 type SaleBatch = Batch<(), SaleCommand, Answer>;
 type SaleEntry = Entry<SaleCommand, Answer>;
 
+/// What a transaction came to.
+#[derive(Debug)]
+pub(super) struct Sold {
+    /// One for each command.
+    pub(super) answers: Vec<Answer>,
+    /// What the events that they speak of have left.
+    seats_left: BTreeMap<EventId, Capacity>,
+}
+
 /// Why a transaction ends without a commit.
 #[derive(Debug)]
 pub(super) enum Ending {
     /// Every command has its answer, and none of them changes anything: there is
     /// nothing for which to wait for the disk.
-    NothingToWrite(Vec<Answer>),
+    NothingToWrite(Sold),
     /// Nothing was done.
     Trouble(StoreError),
 }
@@ -37,14 +47,24 @@ impl From<StoreError> for Ending {
 /// Runs a batch in one transaction of `sell` and answers its commands after the
 /// commit. If that fails with nothing done, the fault may lie with one command:
 /// each is then tried alone, so that only that one fails.
-pub(super) fn run<F>(session: &mut Session, mut batch: SaleBatch, sell: F)
-where
-    F: Fn(&mut SqliteConnection, &[&SaleCommand]) -> Result<Vec<Answer>, Ending>,
+pub(super) fn run<F>(
+    session: &mut Session,
+    mut batch: SaleBatch,
+    sell: F,
+    watch: Option<&dyn SeatsWatch>,
+) where
+    F: Fn(&mut SqliteConnection, &[&SaleCommand]) -> Result<Sold, Ending>,
 {
     let groups = batch.take_groups().into_iter();
     let entries: Vec<SaleEntry> = groups.flat_map(|group| group.entries).collect();
     let commands: Vec<&SaleCommand> = entries.iter().map(Entry::command).collect();
-    match attempt(session, &commands, &sell) {
+    let told = |sold: Sold| {
+        if let Some(watch) = watch {
+            watch.seats_left(&sold.seats_left);
+        }
+        sold.answers
+    };
+    match attempt(session, &commands, &sell).map(told) {
         Ok(answers) => {
             for (entry, answer) in entries.into_iter().zip(answers) {
                 entry.answer(answer);
@@ -57,7 +77,7 @@ where
                 // In case the transaction before could not be rolled back: within
                 // it none begins.
                 session.recover();
-                let tried = attempt(session, &[entry.command()], &sell);
+                let tried = attempt(session, &[entry.command()], &sell).map(told);
                 entry.answer(tried.and_then(only_answer));
             }
         }
@@ -85,20 +105,19 @@ fn attempt<F>(
     session: &mut Session,
     commands: &[&SaleCommand],
     sell: &F,
-) -> Result<Vec<Answer>, StoreError>
+) -> Result<Sold, StoreError>
 where
-    F: Fn(&mut SqliteConnection, &[&SaleCommand]) -> Result<Vec<Answer>, Ending>,
+    F: Fn(&mut SqliteConnection, &[&SaleCommand]) -> Result<Sold, Ending>,
 {
     let written = session.write(|connection| {
         // Of what the panic left half done nothing is seen again: it is rolled back.
         let sold = catch_unwind(AssertUnwindSafe(|| sell(connection, commands)));
         sold.unwrap_or_else(|_| Err(defect("the batch panicked").into()))
     });
-    let answers = match written {
-        Ok(answers) | Err(Ending::NothingToWrite(answers)) => answers,
-        Err(Ending::Trouble(error)) => return Err(error),
-    };
-    Ok(answers)
+    match written {
+        Ok(sold) | Err(Ending::NothingToWrite(sold)) => Ok(sold),
+        Err(Ending::Trouble(error)) => Err(error),
+    }
 }
 
 /// Reads the facts of all commands, decides, and writes what was decided.
@@ -108,7 +127,7 @@ where
 pub(super) fn sell(
     connection: &mut SqliteConnection,
     commands: &[&SaleCommand],
-) -> Result<Vec<Answer>, Ending> {
+) -> Result<Sold, Ending> {
     let Facts {
         facts,
         broken,
@@ -135,9 +154,13 @@ pub(super) fn sell(
             None => decided.next().ok_or_else(no_answer),
         })
         .collect();
+    let sold = Sold {
+        answers,
+        seats_left: decisions.seats_left,
+    };
     if nothing_to_write {
-        Err(Ending::NothingToWrite(answers))
+        Err(Ending::NothingToWrite(sold))
     } else {
-        Ok(answers)
+        Ok(sold)
     }
 }

@@ -1,10 +1,10 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::pin::Pin;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
-use domain::model::{EventId, IdempotencyKey, SeatCount, UserId};
+use domain::model::{Capacity, EventId, IdempotencyKey, SeatCount, UserId};
 use domain::ports::BookingRecords;
 use futures::future::{join_all, poll_immediate};
 use tokio::runtime::{Builder, Runtime};
@@ -303,6 +303,44 @@ fn an_id_is_never_given_out_twice() {
     assert_eq!(next_again, next + 1, "although the counter was removed");
 }
 
+#[derive(Debug, Default)]
+struct Told(Mutex<Vec<(i64, u32)>>);
+
+impl SeatsWatch for Told {
+    fn seats_left(&self, seats_left: &BTreeMap<EventId, Capacity>) {
+        let mut told = self.0.lock().expect("not poisoned");
+        told.extend(seats_left.iter().map(|(id, left)| (id.get(), left.get())));
+    }
+}
+
+#[test]
+fn whoever_watches_is_told_what_each_batch_left_before_its_buyers_are() {
+    let told = Arc::new(Told::default());
+    let database = Database::open(&SqliteSettings::new(SqliteLocation::Memory)).expect("opened");
+    let watch: Arc<dyn SeatsWatch> = told.clone();
+    let store = SqliteBookingStore::observed(database.clone(), None, Some(watch));
+    let shop = Shop { database, store };
+    shop.by_hand(SHOP);
+    let now = || std::mem::take(&mut *told.0.lock().expect("not poisoned"));
+
+    let answers = shop.together([book(1, 1, 900), book(2, 1, 101), book(3, 1, 99)]);
+    assert_eq!(now(), [(1, 1)], "after all of them");
+    shop.together([book(1, 1, 5)]);
+    assert_eq!(now(), [(1, 1)], "also if nothing was sold");
+    let first = booked(&answers[0]).booking_id.get();
+    shop.together([cancel(first)]);
+    assert_eq!(now(), [(1, 901)]);
+    shop.together([book(1, 99, 1)]);
+    assert_eq!(now(), [], "there is no such event");
+    // What was undone left nothing.
+    shop.by_hand(
+        "CREATE TRIGGER unlucky BEFORE INSERT ON bookings
+         BEGIN SELECT RAISE(ABORT, 'unlucky'); END",
+    );
+    assert!(has_failed(&shop.together([book(1, 1, 1)])[0]));
+    assert_eq!(now(), []);
+}
+
 #[test]
 fn a_batch_that_changes_nothing_waits_for_no_disk() {
     let shop = Shop::in_memory();
@@ -313,7 +351,7 @@ fn a_batch_that_changes_nothing_waits_for_no_disk() {
     }));
     let ending = sold.expect("ran");
     assert!(
-        matches!(&ending, Err(batch::Ending::NothingToWrite(answers)) if answers.len() == 3),
+        matches!(&ending, Err(batch::Ending::NothingToWrite(sold)) if sold.answers.len() == 3),
         "{ending:?}"
     );
 }

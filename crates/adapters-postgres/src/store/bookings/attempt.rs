@@ -1,6 +1,8 @@
 //! One transaction, from commands to decisions that are durable.
 
-use domain::model::{BookSeats, EventId};
+use std::collections::BTreeMap;
+
+use domain::model::{BookSeats, Capacity, EventId};
 use domain::ports::StoreError;
 use domain::rules::{Decisions, SaleAnswer, SaleCommand, decide};
 use group_commit::Group;
@@ -54,6 +56,8 @@ pub(super) struct Outcome {
     pub(super) answers: Vec<SaleAnswer>,
     /// Events that somebody else had locked.
     pub(super) put_off: Vec<EventId>,
+    /// What each of the other events has left.
+    pub(super) seats_left: BTreeMap<EventId, Capacity>,
 }
 
 /// Why a transaction has not come to anything that is known.
@@ -183,13 +187,18 @@ async fn sell(
         sales,
         cancelled,
         changes,
+        seats_left,
     } = decide(facts, &work.commands, |command| {
         reserved
             .id_for(command)
             .or_else(|| ids.next())
             .expect("one was drawn for each booking without a reserved one")
     });
-    let outcome = Outcome { answers, put_off };
+    let outcome = Outcome {
+        answers,
+        put_off,
+        seats_left,
+    };
     let is_changed = !sales.is_empty() || !cancelled.is_empty();
     if !is_changed && !outcome.answers.iter().any(confirms_earlier) {
         return Ok((outcome, Ending::RollBack));

@@ -1,7 +1,9 @@
 //! One batch, from its commands to their answers.
 
-use domain::model::EventId;
-use domain::ports::StoreError;
+use std::collections::BTreeMap;
+
+use domain::model::{Capacity, EventId};
+use domain::ports::{SeatsWatch, StoreError};
 use domain::rules::{SaleAnswer, SaleCommand};
 use group_commit::{Batch, Entry, Group};
 
@@ -23,6 +25,8 @@ pub(super) struct Ended {
     pub(super) answers: Vec<(SaleEntry, Answer)>,
     /// Commands of which nobody knows yet.
     pub(super) unsettled: Vec<Unsettled>,
+    /// What its events have left, as far as that is known.
+    seats_left: BTreeMap<EventId, Capacity>,
 }
 
 /// Runs a batch in one transaction. If that fails with nothing done, the fault
@@ -30,7 +34,12 @@ pub(super) struct Ended {
 ///
 /// The batch ends, so that the next one can begin, before anybody is told, and
 /// before it is found out what became of what is not known.
-pub(super) async fn run(database: &Database, mut batch: SaleBatch, settling: &Settling) {
+pub(super) async fn run(
+    database: &Database,
+    mut batch: SaleBatch,
+    settling: &Settling,
+    watch: Option<&dyn SeatsWatch>,
+) {
     let mut groups = batch.take_groups();
     let ended = match groups.pop() {
         Some(group) if batch.is_alone() => run_alone(database, group).await,
@@ -40,6 +49,10 @@ pub(super) async fn run(database: &Database, mut batch: SaleBatch, settling: &Se
         }
         None => Ended::default(),
     };
+    // Before the batch is over, so that the next one of an event is told of behind it.
+    if let Some(watch) = watch {
+        watch.seats_left(&ended.seats_left);
+    }
     // Before the batch is over: whoever waits for the last one waits for this too.
     let begun = (!ended.unsettled.is_empty()).then(|| settling.begin());
     drop(batch);
@@ -56,9 +69,13 @@ pub(super) fn tell((entry, answer): (SaleEntry, Answer)) {
 /// For events that are not waited for; those that must be served alone are put off.
 async fn run_together(database: &Database, groups: Vec<SaleGroup>, batch: &mut SaleBatch) -> Ended {
     match attempt(database, &Work::of(&groups), Locking::SkipLocked).await {
-        Ok(outcome) => {
+        Ok(mut outcome) => {
+            let seats_left = std::mem::take(&mut outcome.seats_left);
             let (groups, answers) = put_off(groups, outcome, batch);
-            Ended::answered(groups, answers)
+            Ended {
+                seats_left,
+                ..Ended::answered(groups, answers)
+            }
         }
         Err(Failure::Unknown {
             outcome,
@@ -129,7 +146,10 @@ async fn run_single(database: &Database, event_id: EventId, entry: SaleEntry) ->
 impl Ended {
     fn of(groups: Vec<SaleGroup>, outcome: Result<Outcome, Failure>) -> Self {
         match outcome {
-            Ok(outcome) => Self::answered(groups, outcome.answers),
+            Ok(outcome) => Self {
+                seats_left: outcome.seats_left,
+                ..Self::answered(groups, outcome.answers)
+            },
             Err(Failure::NothingDone(error)) => Self::all_told(groups, error),
             Err(Failure::Unknown {
                 outcome,
@@ -144,7 +164,7 @@ impl Ended {
         let answers = answers.into_iter().map(Ok);
         Self {
             answers: entries(groups).zip(answers).collect(),
-            unsettled: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -153,21 +173,22 @@ impl Ended {
         let error = error.shared();
         Self {
             answers: entries(groups).map(|entry| (entry, Err(error()))).collect(),
-            unsettled: Vec::new(),
+            ..Self::default()
         }
     }
 
     pub(super) fn add(&mut self, other: Self) {
         self.answers.extend(other.answers);
         self.unsettled.extend(other.unsettled);
+        self.seats_left.extend(other.seats_left);
     }
 }
 
 impl From<Unsettled> for Ended {
     fn from(unsettled: Unsettled) -> Self {
         Self {
-            answers: Vec::new(),
             unsettled: vec![unsettled],
+            ..Self::default()
         }
     }
 }

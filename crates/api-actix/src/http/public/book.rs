@@ -147,12 +147,14 @@ pub(crate) async fn book(
     if !caller.may_act_for(command.user_id, Scope::BookingsWrite) {
         return Err(BookError::UserNotFound(command.user_id).into());
     }
+    let event_id = command.event_id;
     let reservation = ReservationId::from_random_bits(Uuid::new_v4().as_u128());
     let booked = app
         .run(|services| async move {
             let (store, gate) = (&*services.stores.bookings, &*services.gate.port);
             let booked = usecases::book(store, gate, &services.policy, reservation, command).await;
             services.metrics.sales.decided(&booked);
+            services.metrics.hottest.decided(event_id, &booked);
             booked
         })
         .await??;

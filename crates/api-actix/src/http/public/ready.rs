@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use domain::ports::Probe;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -14,7 +14,7 @@ use crate::http::problem::{Problem, Written};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a dependency is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(example = "up")]
 pub(crate) enum DependencyState {
@@ -61,11 +61,11 @@ pub(crate) async fn ready(app: web::Data<App>) -> Result<HttpResponse, Problem> 
         .probe(|services| async move {
             let redis = async {
                 match &services.gate.probe {
-                    Some(probe) => state(&**probe).await,
+                    Some(probe) => state_of(&**probe, PATIENCE).await,
                     None => DependencyState::Off,
                 }
             };
-            futures::join!(state(&*services.stores.probe), redis)
+            futures::join!(state_of(&*services.stores.probe, PATIENCE), redis)
         })
         .await?;
     let dependencies = Dependencies { database, redis };
@@ -96,8 +96,9 @@ fn unfit(status: &'static str, dependencies: Dependencies) -> HttpResponse {
     response
 }
 
-async fn state(probe: &dyn Probe) -> DependencyState {
-    match tokio::time::timeout(PATIENCE, probe.check()).await {
+/// Whether a dependency answers within that time.
+pub(crate) async fn state_of(probe: &dyn Probe, patience: Duration) -> DependencyState {
+    match tokio::time::timeout(patience, probe.check()).await {
         Ok(Ok(())) => DependencyState::Up,
         Ok(Err(_)) | Err(_) => DependencyState::Down,
     }

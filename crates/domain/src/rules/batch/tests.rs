@@ -246,13 +246,14 @@ proptest! {
 
         let mut known = facts;
         let mut next_id = sequence();
-        let mut one_by_one = Decisions::default();
+        let mut one_by_one = decide(known.clone(), [], &mut next_id);
         for command in &commands {
             let decided = decide(known.clone(), [command], &mut next_id);
             apply(&mut known, &decided);
             one_by_one.answers.extend(decided.answers);
             one_by_one.sales.extend(decided.sales);
             one_by_one.cancelled.extend(decided.cancelled);
+            one_by_one.seats_left.extend(decided.seats_left);
             for (event_id, change) in decided.changes {
                 let sum = one_by_one.changes.entry(event_id).or_default();
                 sum.seats += change.seats;

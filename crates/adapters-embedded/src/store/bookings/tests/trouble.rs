@@ -155,7 +155,7 @@ fn migrated_shop() -> Session {
 fn run_batch<const N: usize>(
     session: &mut Session,
     commands: [SaleCommand; N],
-    sell: impl Fn(&mut SqliteConnection, &[&SaleCommand]) -> Result<Vec<Answer>, batch::Ending>,
+    sell: impl Fn(&mut SqliteConnection, &[&SaleCommand]) -> Result<batch::Sold, batch::Ending>,
 ) -> Vec<Answer> {
     let slots = std::sync::Arc::new(Mutex::new(Vec::new()));
     let kept = slots.clone();
@@ -165,7 +165,7 @@ fn run_batch<const N: usize>(
     let waiting = commands.map(|command| counter.submit((), command, None).expect("room"));
     let slot = slots.lock().expect("not poisoned").pop().expect("started");
     let batch = slot.take().expect("something to do");
-    batch::run(session, batch, sell);
+    batch::run(session, batch, sell, None);
     block_on(join_all(waiting))
         .into_iter()
         .map(|answer| answer.expect("answered"))
@@ -177,9 +177,9 @@ fn a_panic_in_a_batch_undoes_it_and_fails_only_the_command_that_panics_alone() {
     let mut session = migrated_shop();
     let commands = [book(1, 1, 1), book(1, 1, 13), book(1, 1, 2)];
     let answers = run_batch(&mut session, commands.clone(), |connection, batch| {
-        let answers = batch::sell(connection, batch)?;
+        let sold = batch::sell(connection, batch)?;
         assert!(!batch.contains(&&commands[1]), "on purpose");
-        Ok(answers)
+        Ok(sold)
     });
     booked(&answers[0]);
     assert!(has_failed(&answers[1]), "{:?}", answers[1]);
