@@ -29,6 +29,8 @@ folder='' utsavam='' balancer_pid='' wanted='' settings_file='' admin_key='' pri
 main() {
   [[ $# -eq 1 && -x $1 && -n ${SERVICES_HAPROXY-} ]] || usage
   utsavam=$1
+  refuse_taken_port "$balancer_port" PORT
+  refuse_taken_port "$statistics_port" STATISTICS_PORT
   folder=$SERVICES_FOLDER/cluster
   mkdir "$folder"
   chmod 700 "$folder"
@@ -54,6 +56,12 @@ main() {
 usage() {
   sed -n '2,/^set /s/^# \{0,1\}//p' "$root/deploy/cluster.sh" >&2
   exit 2
+}
+
+# HAProxy shares a port with another one, and each would get some of the other's clients.
+refuse_taken_port() {
+  # shellcheck disable=SC2310 # a refused connection is an answer
+  ! is_port_taken "$1" || die "somebody listens at port $1 already: choose another one, as in $2=$(($1 + 100))"
 }
 
 # What a process needs to know that is one of several behind a balancer on this machine. All
@@ -172,6 +180,8 @@ watch() {
     fi
     for number in 1 2 3; do
       ! is_alive "${pids[number]}" || continue
+      # A signal to our whole group ends what is_alive asks, too: then nothing is known.
+      [[ -z $wanted ]] || break
       wait "${pids[number]}" 2>/dev/null && code=0 || code=$?
       [[ $wanted != end ]] || break
       say "api-$number ended with status $code: starting it again"
