@@ -5,11 +5,16 @@ CARGO ?= cargo
 COMPOSE ?= docker compose
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-# For `make concurrency`; where BASE is empty, HOST and PORT say where the server is.
+# For `make concurrency` and `make load`; where BASE is empty, HOST and PORT say where the server is.
 BASE ?=
 CAPACITY ?= 5
 REQUESTS ?= 50
 CONCURRENCY ?= 50
+
+# For `make load`: bookings a second, and for how long. CHECK=postgres://… compares in the end.
+RATE ?= 50
+LOAD_SECONDS ?= 60
+CHECK ?=
 
 # For `make kill-embedded`.
 ROUNDS ?= 100
@@ -46,7 +51,7 @@ BENCH ?=
 BENCH_FLAGS ?= --report docs/benchmarks.md
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-postgres cluster cluster-test test upgrade-test faults kill-embedded fuzz-api simulate scaling mutants coverage bench lint fmt concurrency docs migration compose-up compose-down clean-services
+.PHONY: help build run run-postgres cluster cluster-test test upgrade-test faults kill-embedded fuzz-api simulate scaling mutants coverage bench lint fmt concurrency load docs migration compose-up compose-down clean-services
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -127,6 +132,12 @@ concurrency: ## Fire REQUESTS=50 bookings at CAPACITY=5 seats of the server at B
 	@CAPACITY=$(CAPACITY) REQUESTS=$(REQUESTS) CONCURRENCY=$(CONCURRENCY) deploy/with-env.sh sh -c \
 		'export BASE="$${0:-http://$${HOST:-127.0.0.1}:$${PORT:-8000}}"; exec "$$@"' '$(BASE)' \
 		$(CARGO) run -q --release -p utsavam-tests --bin concurrency
+
+load: ## Buy RATE=50 seats a second for LOAD_SECONDS=60 of the server at BASE, whatever happens to it
+	@$(CARGO) build -q --release -p utsavam-tests --bin bench
+	@RATE=$(RATE) LOAD_SECONDS=$(LOAD_SECONDS) CHECK='$(CHECK)' deploy/with-env.sh sh -c \
+		'export BASE="$${0:-http://$${HOST:-127.0.0.1}:$${PORT:-8000}}"; exec "$$@"' '$(BASE)' \
+		deploy/load.sh $(TARGET_DIR)/release/bench
 
 docs: ## Generate docs/openapi.yaml and docs/schema.sql
 	$(CARGO) build --bin utsavam

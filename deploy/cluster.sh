@@ -7,7 +7,8 @@
 # HAProxy listens at HOST and PORT (127.0.0.1:8000) and shows its statistics at STATISTICS_PORT
 # (8404); the processes listen on free ports of the loopback address, with their metrics beside
 # them. ADMIN_KEY is made up where there is none. A process that ends is started again at its
-# old place; SIGUSR1 replaces all of them, one after the other.
+# old place; SIGUSR1 replaces all of them, one after the other, with the settings that are in
+# their file by then. Of primary and standby they use the one that takes writes.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -23,11 +24,13 @@ readonly balancer_host=${HOST:-127.0.0.1} balancer_port=${PORT:-8000} statistics
 
 # By number, from 1.
 pids=('') ports=('') metrics_ports=('')
-folder='' utsavam='' balancer_pid='' wanted=''
+folder='' utsavam='' balancer_pid='' wanted='' settings_file='' admin_key='' primary_url=''
 
 main() {
   [[ $# -eq 1 && -x $1 && -n ${SERVICES_HAPROXY-} ]] || usage
   utsavam=$1
+  refuse_taken_port "$balancer_port" PORT
+  refuse_taken_port "$statistics_port" STATISTICS_PORT
   folder=$SERVICES_FOLDER/cluster
   mkdir "$folder"
   chmod 700 "$folder"
@@ -36,6 +39,7 @@ main() {
   trap 'wanted=replace' USR1
 
   choose_settings
+  name_both_servers
   "$utsavam" migrate >/dev/null
   "$utsavam" seed-demo >/dev/null
   local number
@@ -55,16 +59,45 @@ usage() {
   exit 2
 }
 
+# HAProxy shares a port with another one, and each would get some of the other's clients.
+refuse_taken_port() {
+  # shellcheck disable=SC2310 # a refused connection is an answer
+  ! is_port_taken "$1" || die "somebody listens at port $1 already: choose another one, as in $2=$(($1 + 100))"
+}
+
 # What a process needs to know that is one of several behind a balancer on this machine. All
 # clients here have one address to the rate limits: room for `make concurrency`.
 choose_settings() {
-  export ADMIN_KEY=${ADMIN_KEY:-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')}
+  admin_key=${ADMIN_KEY:-$(random_key)}
+  settings_file=${UTSAVAM_CONFIG:-}
+  if [[ -z $settings_file && -e utsavam.toml ]]; then settings_file=utsavam.toml; fi
+  if [[ -n $settings_file ]]; then
+    export ADMIN_KEY=$admin_key
+  else
+    settings_file=$folder/utsavam.toml
+    export UTSAVAM_CONFIG=$settings_file
+    (umask 077 && : >"$settings_file")
+    # A key that we make up stands there: nobody could change it in our environment any more.
+    if [[ -z ${ADMIN_KEY-} ]]; then
+      printf '[admin]\nkey = "%s"\n' "$admin_key" >"$settings_file"
+      unset ADMIN_KEY
+    fi
+  fi
   export UTSAVAM__AUTH__MODE=${UTSAVAM__AUTH__MODE-required}
   export UTSAVAM__HTTP__TRUSTED_PROXIES=127.0.0.1
   export UTSAVAM__HTTP__SHUTDOWN_DELAY=${UTSAVAM__HTTP__SHUTDOWN_DELAY-3s}
   export UTSAVAM__RATE_LIMIT__BOOK__QUOTA=${UTSAVAM__RATE_LIMIT__BOOK__QUOTA-60000}
   # `migrate` did it.
   export UTSAVAM__DATABASE__MIGRATE_ON_START=false
+}
+
+random_key() { od -An -N16 -tx1 /dev/urandom | tr -d ' \n'; }
+
+# After a failover the processes find the standby by themselves.
+name_both_servers() {
+  local primary=${DATABASE_URL#*@} standby=${STANDBY_URL#*@}
+  primary_url=$DATABASE_URL
+  export DATABASE_URL=${DATABASE_URL%%@*}@${primary%%/*},${standby%%/*}/${primary#*/}
 }
 
 # ------------------------------------------------------------------------ processes
@@ -142,12 +175,13 @@ say_where_to_look() {
   for number in 1 2 3; do
     say "api-$number (process ${pids[number]}):    http://127.0.0.1:${ports[number]}  metrics at http://127.0.0.1:${metrics_ports[number]}/metrics"
   done
-  say "primary:  $DATABASE_URL"
+  say "primary:  $primary_url"
   say "standby:  $STANDBY_URL"
   say "Redis:    $REDIS_URL"
   say "logs:     $folder"
   say "to watch: prometheus --config.file=$folder/prometheus.yaml --storage.tsdb.path=$folder/prometheus --web.listen-address=127.0.0.1:9090"
-  say "admin:    export ADMIN_KEY=$ADMIN_KEY"
+  say "settings: $settings_file"
+  say "admin:    export ADMIN_KEY=$admin_key"
   say "Replace the processes one after the other: kill -USR1 $$; end: Ctrl-C or kill $$"
   say 'ready'
 }
@@ -164,6 +198,8 @@ watch() {
     fi
     for number in 1 2 3; do
       ! is_alive "${pids[number]}" || continue
+      # A signal to our whole group ends what is_alive asks, too: then nothing is known.
+      [[ -z $wanted ]] || break
       wait "${pids[number]}" 2>/dev/null && code=0 || code=$?
       [[ $wanted != end ]] || break
       say "api-$number ended with status $code: starting it again"

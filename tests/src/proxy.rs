@@ -53,6 +53,11 @@ impl Proxy {
         url::with_address(&self.target_url, &self.address.to_string())
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Ends all connections and every new one.
     pub fn cut(&self) {
         self.line.send_replace(Line::Cut);

@@ -208,6 +208,15 @@ impl ServiceBuilder {
         (builder, proxy)
     }
 
+    /// The same over two lines, as if there were two servers: the first is named first.
+    pub async fn database_over_two_lines(self) -> (Self, [Proxy; 2]) {
+        let url = self.database.url();
+        let (first, second) = (Proxy::before(url).await, Proxy::before(url).await);
+        let both = format!("{},{}", first.address(), second.address());
+        let both = crate::url::with_address(url, &both);
+        (self.env("DATABASE_URL", &both), [first, second])
+    }
+
     /// Leaves the gate alone for the length of a test, so that what is seen
     /// there was done by the call before.
     #[must_use]

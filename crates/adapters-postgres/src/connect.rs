@@ -4,14 +4,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use diesel::{ConnectionError, ConnectionResult};
+use diesel::ConnectionResult;
 use diesel_async::AsyncPgConnection;
 use group_commit::Limits;
 use percent_encoding::percent_decode_str;
-use tokio_postgres::NoTls;
-use tokio_postgres::config::{SslMode, SslNegotiation};
+use tokio_postgres::config::{SslMode, SslNegotiation, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::servers::{self, Servers};
 use crate::tls::{Roots, Tls, Verified};
 
 /// A transaction that has nothing to do for this long has lost its client: this program
@@ -25,8 +25,10 @@ const KEEPALIVES: u32 = 2;
 /// How to reach PostgreSQL and what a session of ours may do to it.
 #[derive(Clone)]
 pub struct PgSettings {
-    /// `postgres://user:password@host:port/database`. A driver suffix behind
-    /// the scheme, as in `postgresql+asyncpg://`, is ignored. `sslmode` is
+    /// `postgres://user:password@host:port/database`. Several servers, as in
+    /// `host:port,host:port`, are a primary and its standbys: the one that takes
+    /// writes is used. A driver suffix behind the scheme, as in
+    /// `postgresql+asyncpg://`, is ignored. `sslmode` is
     /// `disable` or `prefer` (plain text), `require` or `verify-full`
     /// (encrypted, the certificate is that of the host), or `verify-ca` (that
     /// of any host); `sslrootcert` a file of certificates to trust instead of
@@ -100,7 +102,7 @@ pub enum ConnectError {
 /// How sessions are opened: all of them alike.
 #[derive(Clone)]
 pub(crate) struct Sessions {
-    config: tokio_postgres::Config,
+    servers: Servers,
     tls: Option<MakeRustlsConnect>,
     connect_timeout: Duration,
 }
@@ -111,61 +113,64 @@ impl Sessions {
     /// # Errors
     /// The URL is wrong, or there is no certificate to trust.
     pub(crate) fn try_new(settings: &PgSettings) -> Result<Self, ConnectError> {
-        let (config, tls) = session_config(settings)?;
-        let direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
+        let (configs, tls) = session_configs(settings)?;
+        let direct = configs[0].get_ssl_negotiation() == SslNegotiation::Direct;
         let tls = tls.map(|tls| tls.connector(direct)).transpose()?;
         Ok(Self {
-            config,
+            servers: Servers::new(configs),
             tls,
             connect_timeout: settings.connect_timeout,
         })
     }
 
-    /// Opens one connection, within the time for that: the driver's own limit ends
-    /// when the server has accepted, which even one that stands still does.
+    /// Opens one connection, within the time for that for each server of the URL.
     pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
-        let connected = tokio::time::timeout(self.connect_timeout, self.connect_patiently()).await;
-        connected.unwrap_or_else(|_| {
-            let silent = "the server accepted the connection and said nothing".to_owned();
-            Err(ConnectionError::BadConnection(silent))
-        })
-    }
-
-    async fn connect_patiently(&self) -> ConnectionResult<AsyncPgConnection> {
-        let failed = |error| ConnectionError::BadConnection(describe(&error));
-        match &self.tls {
-            Some(tls) => {
-                let connected = self.config.connect(tls.clone()).await;
-                let (client, connection) = connected.map_err(failed)?;
-                AsyncPgConnection::try_from_client_and_connection(client, connection).await
-            }
-            None => {
-                let connected = self.config.connect(NoTls).await;
-                let (client, connection) = connected.map_err(failed)?;
-                AsyncPgConnection::try_from_client_and_connection(client, connection).await
-            }
-        }
+        self.servers
+            .connect(self.tls.as_ref(), self.connect_timeout)
+            .await
     }
 }
 
-/// Reads the URL and adds the limits that every session of ours has.
-fn session_config(
+/// How to reach each server of the URL. Where there are several, only one that takes
+/// writes will do.
+fn session_configs(
     settings: &PgSettings,
-) -> Result<(tokio_postgres::Config, Option<Tls>), ConnectError> {
+) -> Result<(Vec<tokio_postgres::Config>, Option<Tls>), ConnectError> {
     let url = without_driver(&settings.url);
     if !PgSettings::is_postgres(&url) {
         return Err(ConnectError::Url("it must begin with postgres://".into()));
     }
     let (url, tls) = take_tls(&url)?;
+    let urls = servers::one_url_each(&url);
+    let configs = urls.iter().map(|url| {
+        let mut config = session_config(settings, url, tls.is_some())?;
+        if urls.len() > 1 && config.get_hosts().is_empty() {
+            return Err(ConnectError::Url("a comma has no host beside it".into()));
+        }
+        let any = config.get_target_session_attrs() == TargetSessionAttrs::Any;
+        if urls.len() > 1 && any {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        Ok(config)
+    });
+    Ok((configs.collect::<Result<_, ConnectError>>()?, tls))
+}
+
+/// Reads the URL of one server and adds the limits that every session of ours has.
+fn session_config(
+    settings: &PgSettings,
+    url: &str,
+    is_encrypted: bool,
+) -> Result<tokio_postgres::Config, ConnectError> {
     // The parser's messages name the part that is wrong, never the password.
     let mut config: tokio_postgres::Config = url
         .parse()
         .map_err(|error| ConnectError::Url(describe(&error)))?;
-    config.ssl_mode(match tls {
-        Some(_) => SslMode::Require,
-        None => SslMode::Disable,
+    config.ssl_mode(match is_encrypted {
+        true => SslMode::Require,
+        false => SslMode::Disable,
     });
-    if tls.is_none() && config.get_ssl_negotiation() == SslNegotiation::Direct {
+    if !is_encrypted && config.get_ssl_negotiation() == SslNegotiation::Direct {
         let problem = "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full";
         return Err(ConnectError::Url(problem.to_owned()));
     }
@@ -197,7 +202,7 @@ fn session_config(
     if config.get_application_name().is_none() {
         config.application_name("utsavam");
     }
-    Ok((config, tls))
+    Ok(config)
 }
 
 /// Takes `sslmode` and `sslrootcert` out of the URL: the driver does not know
@@ -268,6 +273,8 @@ pub(crate) fn describe(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio_postgres::config::Host;
+
     use super::*;
 
     fn settings(url: &str) -> PgSettings {
@@ -292,9 +299,10 @@ mod tests {
             "postgresql+psycopg2://u:p@localhost:5433/d",
             "postgres://u:p@localhost:5433/d",
         ] {
-            let (config, tls) = session_config(&settings(url)).expect("a URL");
-            assert_eq!(config.get_dbname(), Some("d"), "{url}");
-            assert_eq!(config.get_ports(), [5433], "{url}");
+            let (configs, tls) = session_configs(&settings(url)).expect("a URL");
+            assert_eq!(configs.len(), 1, "{url}");
+            assert_eq!(configs[0].get_dbname(), Some("d"), "{url}");
+            assert_eq!(configs[0].get_ports(), [5433], "{url}");
             assert_eq!(tls, None);
         }
     }
@@ -322,7 +330,7 @@ mod tests {
             ),
         ] {
             let url = format!("postgres://u:p@h/d{query}");
-            let (config, tls) = session_config(&settings(&url)).expect("a URL");
+            let (configs, tls) = session_configs(&settings(&url)).expect("a URL");
             let expected = expected.map(|(verified, roots)| Tls { verified, roots });
             assert_eq!(tls, expected, "{query}");
             // Nothing falls back to plain text.
@@ -330,7 +338,37 @@ mod tests {
                 Some(_) => SslMode::Require,
                 None => SslMode::Disable,
             };
-            assert_eq!(config.get_ssl_mode(), mode, "{query}");
+            assert_eq!(configs[0].get_ssl_mode(), mode, "{query}");
+        }
+    }
+
+    #[test]
+    fn of_several_servers_the_one_that_takes_writes_is_wanted() {
+        use TargetSessionAttrs::{Any, ReadOnly, ReadWrite};
+        for (url, expected) in [
+            ("postgres://u:p@a/d", vec![("a", 5432, Any)]),
+            (
+                "postgres://u:p@a:1,b/d?application_name=x",
+                vec![("a", 1, ReadWrite), ("b", 5432, ReadWrite)],
+            ),
+            (
+                "postgresql+asyncpg://u:p@a,b:2?sslmode=disable",
+                vec![("a", 5432, ReadWrite), ("b", 2, ReadWrite)],
+            ),
+            (
+                "postgres://a,b/d?target_session_attrs=read-only",
+                vec![("a", 5432, ReadOnly), ("b", 5432, ReadOnly)],
+            ),
+        ] {
+            let (configs, _) = session_configs(&settings(url)).expect("a URL");
+            let found = configs.iter().map(|config| {
+                let [Host::Tcp(host)] = config.get_hosts() else {
+                    panic!("one host each: {url}");
+                };
+                let port = config.get_ports()[0];
+                (host.as_str(), port, config.get_target_session_attrs())
+            });
+            assert_eq!(found.collect::<Vec<_>>(), expected, "{url}");
         }
     }
 
@@ -339,13 +377,15 @@ mod tests {
         for url in [
             "mysql://u:geheim@h/d",
             "postgres://u:geheim@h:port/d",
+            "postgres://u:geheim@h,h:port/d",
+            "postgres://u:geheim@h,/d",
             "geheim",
             "postgres://u:geheim@h/d?sslmode=allow",
             "postgres://u:geheim@h/d?sslmode=geheim",
             "postgres://u:geheim@h/d?sslnegotiation=direct",
             "postgres://u:geheim@h/d?sslmode=require&sslrootcert=%ff",
         ] {
-            let refusal = session_config(&settings(url))
+            let refusal = session_configs(&settings(url))
                 .expect_err("not ours")
                 .to_string();
             assert!(!refusal.contains("geheim"), "{refusal}");

@@ -16,6 +16,10 @@ const AWAY: [&str; 3] = [
     "shutting down",
 ];
 
+/// The system's text, with which PostgreSQL ends: a statement needed room on the disk. Where
+/// that is short, nothing is wrong with the data, and all is well when there is some again.
+const DISK_FULL: &str = "No space left on device";
+
 /// How often a transaction is tried in all, while others come in between.
 pub(crate) const TRIES_MAX: u32 = 3;
 
@@ -73,6 +77,7 @@ pub(crate) fn before_commit(error: Error) -> StoreError {
             _ if AWAY.iter().any(|text| information.message().contains(text)) => {
                 StoreError::Unavailable(Box::new(error))
             }
+            _ if is_disk_full(&error) => StoreError::Unavailable(Box::new(error)),
             _ => StoreError::Failed(Box::new(error)),
         },
         Error::BrokenTransactionManager => StoreError::Unavailable(Box::new(error)),
@@ -83,9 +88,17 @@ pub(crate) fn before_commit(error: Error) -> StoreError {
 /// An error of a statement behind which COMMIT was sent: unless the server said
 /// why, COMMIT may have happened.
 pub(crate) fn with_commit(error: Error) -> StoreError {
+    let said_why = is_disk_full(&error);
     match before_commit(error) {
-        StoreError::Unavailable(cause) => StoreError::OutcomeUnknown(cause),
+        StoreError::Unavailable(cause) if !said_why => StoreError::OutcomeUnknown(cause),
         known => known,
+    }
+}
+
+fn is_disk_full(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(_, information) => information.message().contains(DISK_FULL),
+        _ => false,
     }
 }
 
@@ -110,7 +123,9 @@ pub(crate) fn at_commit(error: Error) -> StoreError {
         )
     );
     match with_commit(error) {
-        StoreError::Failed(cause) if !refused => StoreError::OutcomeUnknown(cause),
+        StoreError::Failed(cause) | StoreError::Unavailable(cause) if !refused => {
+            StoreError::OutcomeUnknown(cause)
+        }
         known => known,
     }
 }
@@ -163,6 +178,19 @@ mod tests {
         assert!(is_race(&conflict), "{conflict:?}");
         let came_between = StoreError::Busy(Box::new(CameBetween("a key was let go")));
         assert!(is_race(&came_between), "{came_between:?}");
+    }
+
+    #[test]
+    fn a_full_disk_is_no_defect_and_in_doubt_at_the_commit_alone() {
+        let full = || said("could not extend file \"base/16384/16441\": No space left on device");
+        for outcome in [before_commit(full()), with_commit(full())] {
+            assert!(matches!(outcome, StoreError::Unavailable(_)), "{outcome:?}");
+        }
+        let outcome = at_commit(full());
+        assert!(
+            matches!(outcome, StoreError::OutcomeUnknown(_)),
+            "{outcome:?}"
+        );
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod prepared;
 mod pulse;
 mod rows;
 mod schema;
+mod servers;
 mod shared_read;
 mod store;
 mod tls;

@@ -209,7 +209,7 @@ impl Pulse {
 
 /// What it means that a connection was not to be had.
 #[derive(Debug, PartialEq, Eq)]
-enum Refusal {
+pub(crate) enum Refusal {
     /// The server serves those whom it has let in.
     Full,
     /// The connection came about and broke: perhaps somebody ended the session.
@@ -219,7 +219,7 @@ enum Refusal {
 }
 
 impl Refusal {
-    fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         if text.contains("the database system is") || text.contains("error connecting") {
             Self::Away
         } else if text.contains("db error") && !text.contains("terminating connection") {

@@ -1,5 +1,5 @@
 //! A primary that waits for its standby: nobody is told of what the standby may not have,
-//! and nobody waits without end.
+//! and nobody waits without end; and the standby in its place.
 
 use std::future::IntoFuture;
 
@@ -136,4 +136,29 @@ async fn a_commit_that_waits_longer_than_it_may_is_told_when_the_standby_is_back
     assert_eq!(client.seats_available(event_id).await, 4);
     let bookings = "SELECT count(*) FROM bookings";
     assert_eq!(pair.sql.number(bookings).await, 1);
+}
+
+/// The standby is named first, so that whoever asks for nothing more is led to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_knows_both_sells_where_it_can_write() {
+    let mut pair = Pair::start().await;
+    let url = pair.standby.url_with(&pair.primary);
+    let server = TestServer::builder(&url).start().await;
+    let client = server.client();
+    let event_id = client.publish(5).await;
+    let booked = client.booked(1, event_id, 1).await;
+
+    pair.primary.kill();
+    eventually("it does not take the standby for a primary", async || {
+        client.get("/ready").await.status == 503
+    })
+    .await;
+    pair.standby.promote().await;
+    eventually("it is ready", async || {
+        client.get("/ready").await.status == 200
+    })
+    .await;
+    client.booked(2, event_id, 1).await;
+    client.cancel(booked).await.expect(200);
+    assert_eq!(client.seats_available(event_id).await, 4);
 }

@@ -203,6 +203,43 @@ async fn a_database_that_falls_silent_is_unavailable_at_once_and_soon_found_agai
     assert!(client.seats_available(event_id).await >= 37);
 }
 
+/// The first of two is a machine that is gone without a word.
+#[tokio::test]
+async fn of_several_databases_one_that_falls_silent_is_passed_over() {
+    let builder = Service::builder().await;
+    let (builder, [first, second]) = builder.database_over_two_lines().await;
+    let service = builder
+        .setting("database.answer_timeout", "1s")
+        .setting("database.connect_timeout", "1s")
+        .start()
+        .await;
+    let client = &service.client;
+    let user_id = client.register("alice@example.com").await;
+    let event_id = client.publish(50).await;
+    let sells = async || client.book(user_id, event_id, 1).await.status == 201;
+    assert!(sells().await);
+
+    first.silence();
+    eventually("the second is used", sells).await;
+
+    // One that comes back attracts nobody: it may be the primary of before.
+    first.mend();
+    let sql = service.database.sql().await;
+    let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                 WHERE datname = current_database() AND application_name = 'utsavam'";
+    assert!(sql.number(ended).await > 0);
+    eventually("other sessions take their place", sells).await;
+    first.silence();
+    for _ in 0..5 {
+        client.booked(user_id, event_id, 1).await;
+    }
+
+    first.mend();
+    second.cut();
+    eventually("the first is used again", sells).await;
+    service.database.assert_seats_add_up(event_id).await;
+}
+
 /// Sessions of a server, which stand still as long as this exists. A process of its own lets
 /// them go when this end of its input is closed, as it is however a test ends: nobody else
 /// would, and no server of PostgreSQL ends before its sessions.

@@ -81,7 +81,7 @@ impl OwnPostgres {
     }
 
     /// Makes a standby the one that is written to, which waits for nobody.
-    pub(crate) async fn promote(&self) {
+    pub async fn promote(&self) {
         let sql = self.sql().await;
         sql.run("SELECT pg_promote(true, 60)").await;
         sql.run("ALTER SYSTEM SET synchronous_standby_names = ''")
@@ -201,6 +201,12 @@ impl OwnPostgres {
     /// The URL under which a server finds its database.
     pub fn url(&self) -> String {
         self.url_of(DATABASE)
+    }
+
+    /// The URL that names another one behind this one.
+    pub fn url_with(&self, other: &Self) -> String {
+        let (port, other) = (self.port, other.port);
+        format!("postgres://utsavam@127.0.0.1:{port},127.0.0.1:{other}/{DATABASE}")
     }
 
     fn url_of(&self, database: &str) -> String {

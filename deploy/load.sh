@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Buys seats of an event of its own at the server at BASE, as many a second as RATE says, for
+# LOAD_SECONDS, whatever happens meanwhile, and says what became of it:
+#
+#   BASE=… RATE=… LOAD_SECONDS=… deploy/load.sh BENCH
+#
+# BENCH is the path of that binary. ADMIN_KEY is the server's. With CHECK=postgres://… the answers
+# are compared with that database in the end.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck source=lib/common.sh
+. "$root/deploy/lib/common.sh"
+
+readonly json='Content-Type: application/json'
+
+main() {
+  [[ $# -eq 1 && -x $1 && -n ${BASE-} && -n ${RATE-} && -n ${LOAD_SECONDS-} ]] || usage
+  command -v curl >/dev/null || die 'curl not found: install it'
+  local bench=$1 code=0 event_id user_id email password
+  folder=$(mktemp -d)
+  trap 'rm -rf "$folder"' EXIT
+  # The key is in a file, and not for everybody to read in the list of processes.
+  printf 'X-Admin-Key: %s\n' "${ADMIN_KEY:-change_me_admin_key}" >"$folder/admin"
+
+  event_id=$(post /admin/events id -H "@$folder/admin" \
+    -d '{"name":"Load","venue":"Everywhere","start_at":"2099-06-01T18:00:00Z","capacity":1000000}')
+  password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+  email="load.$event_id.${password:0:8}@example.com"
+  printf '{"email":"%s","password":"%s"}' "$email" "$password" >"$folder/login"
+  user_id=$(post /users id -d "@$folder/login")
+  post /auth/login access_token -d "@$folder/login" >"$folder/tokens"
+
+  say "$RATE bookings a second of event $event_id by user $user_id for $LOAD_SECONDS s"
+  # The program asks for more when it finds one of these.
+  env -u DATABASE_URL -u REDIS_URL "$bench" load --address "${BASE#http://}" --work book \
+    --rate "$RATE" --seconds "$LOAD_SECONDS" --event-first "$event_id" --user-first "$user_id" \
+    --tokens "$folder/tokens" --keyed --ledger "$folder/ledger" --expect 200,201,409 \
+    --through-faults --allow-503 || code=$?
+  if [[ -n ${CHECK-} ]]; then
+    env -u DATABASE_URL -u REDIS_URL "$bench" check --database "$CHECK" \
+      --ledger "$folder/ledger" --event-first "$event_id" || code=$?
+  fi
+  return "$code"
+}
+
+usage() {
+  sed -n '2,/^set /s/^# \{0,1\}//p' "$root/deploy/load.sh" >&2
+  exit 2
+}
+
+# Posts to PATH what the other arguments say; writes that MEMBER of the answer.
+post() {
+  local path=$1 member=$2 answer value
+  shift 2
+  answer=$(curl -sS -H "$json" "$@" "${BASE%/}$path") || die "$BASE does not answer"
+  value=$(sed -n "s/.*\"$member\":\"\{0,1\}\([^\",}]*\).*/\1/p" <<<"$answer")
+  [[ -n $value && $answer != *'"code":'* ]] || die "POST $path was answered: $answer"
+  printf '%s' "$value"
+}
+
+main "$@"
