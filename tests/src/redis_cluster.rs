@@ -41,8 +41,10 @@ impl RedisCluster {
     /// Adds a node that has no slot yet, and gives its number.
     pub async fn add(&mut self) -> usize {
         let node = start_node().await;
-        let [host, port] = ["127.0.0.1".to_owned(), self.nodes[0].port().to_string()];
-        let _: String = node.ask(&["CLUSTER", "MEET", &host, &port]).await;
+        let port = self.nodes[0].port().to_string();
+        let known: Vec<String> = self.ask(0, &["CONFIG", "GET", "cluster-port"]).await;
+        let words = ["CLUSTER", "MEET", "127.0.0.1", &port, &known[1]];
+        let _: String = node.ask(&words).await;
         self.nodes.push(node);
         let count = self.nodes.len();
         eventually("all nodes have met", async || {
