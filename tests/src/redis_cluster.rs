@@ -50,7 +50,8 @@ impl RedisCluster {
         eventually("all nodes have met", async || {
             for node in &self.nodes {
                 let info: String = node.ask(&["CLUSTER", "INFO"]).await;
-                if !info.contains(&format!("cluster_known_nodes:{count}\r")) {
+                let knows_all = info.contains(&format!("cluster_known_nodes:{count}\r"));
+                if !knows_all || !info.contains("cluster_state:ok") {
                     return false;
                 }
             }

@@ -119,9 +119,9 @@ async fn a_slot_that_moves_takes_its_commands_along_once_each() {
     gate.adjust(event(moving), 5).await;
     assert_eq!(take(&gate, moving, 3).await, GateAnswer::Granted);
     gate.release(event(moving), reservation(2)).await;
-    assert_eq!(standing(&gate, moving).await, (Some(22), 2));
+    assert_eq!(standing(&gate, moving).await, (Some(23), 2));
     assert_eq!(cluster.node_of(moving).await, to);
-    assert_eq!(cluster.tokens(moving).await.as_deref(), Some("22"));
+    assert_eq!(cluster.tokens(moving).await.as_deref(), Some("23"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
