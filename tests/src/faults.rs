@@ -8,7 +8,7 @@ pub mod check;
 mod clock;
 mod crowd;
 pub mod history;
-mod instances;
+pub(crate) mod instances;
 mod line;
 mod load;
 mod play;

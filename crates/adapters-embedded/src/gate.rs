@@ -181,7 +181,7 @@ impl SeatGate for InProcessSeatGate {
         gates.change(event_id, now).close();
     }
 
-    async fn read(&self, event_ids: &[EventId]) -> Result<Vec<GateReading>, GateError> {
+    async fn read(&self, event_ids: &[EventId]) -> Result<Vec<Option<GateReading>>, GateError> {
         let (mut gates, now) = self.lock();
         let readings = event_ids.iter().map(|&event_id| {
             gates.find(event_id, now).map_or(NO_GATE, |bucket| {
@@ -190,7 +190,7 @@ impl SeatGate for InProcessSeatGate {
                 bucket.reading()
             })
         });
-        Ok(readings.collect())
+        Ok(readings.map(Some).collect())
     }
 
     async fn raise(&self, event: EventSeats) -> Result<bool, GateError> {

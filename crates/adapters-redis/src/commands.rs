@@ -4,8 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use deadpool_redis::redis::aio::ConnectionLike;
-use deadpool_redis::redis::{Cmd, Pipeline, RedisResult, RedisWrite, Value};
+use deadpool_redis::redis::{Cmd, Pipeline, RedisWrite, Value};
 use domain::model::{EventId, EventSeats, ReservationId, SeatCount};
 use domain::ports::GateAnswer;
 use group_commit::Reply;
@@ -48,8 +47,26 @@ pub(crate) enum GateCommand {
         plenty: i64,
     },
     Trim(Trim),
-    /// Asks nothing; it is done when everything before it is.
-    Catch,
+    /// Asks nothing; it is done when everything before it is that is asked of the
+    /// same node.
+    Catch(Option<EventId>),
+}
+
+impl GateCommand {
+    /// The event that it is about.
+    pub(crate) fn event_id(&self) -> Option<EventId> {
+        match *self {
+            Self::Take { event_id, .. }
+            | Self::Settle { event_id, .. }
+            | Self::Release { event_id, .. }
+            | Self::Adjust { event_id, .. }
+            | Self::Open(EventSeats { event_id, .. })
+            | Self::Close(event_id)
+            | Self::Block { event_id, .. }
+            | Self::Trim(Trim { event_id, .. }) => Some(event_id),
+            Self::Catch(event_id) => event_id,
+        }
+    }
 }
 
 /// What becomes of a command.
@@ -103,16 +120,9 @@ impl<'a> Plan<'a> {
 
     /// Adds a command behind those that are there.
     pub(crate) fn add(&mut self, command: GateCommand, reply: Reply<Outcome>) {
-        let event_id = match command {
-            GateCommand::Take { event_id, .. }
-            | GateCommand::Settle { event_id, .. }
-            | GateCommand::Release { event_id, .. }
-            | GateCommand::Adjust { event_id, .. }
-            | GateCommand::Open(EventSeats { event_id, .. })
-            | GateCommand::Close(event_id)
-            | GateCommand::Block { event_id, .. }
-            | GateCommand::Trim(Trim { event_id, .. }) => event_id,
-            GateCommand::Catch => return self.catching.push(reply),
+        let event_id = match (command, command.event_id()) {
+            (GateCommand::Catch(_), _) | (_, None) => return self.catching.push(reply),
+            (_, Some(event_id)) => event_id,
         };
         let audience = self.write(event_id, command);
         audience.waiting.push(Waiting {
@@ -223,22 +233,14 @@ fn write_words(call: &mut Cmd, command: GateCommand) {
             call.write_arg_fmt(format_args!("trim {from} {to} {back}"));
             call.write_arg_fmt(block);
         }
-        GateCommand::Catch => {}
+        GateCommand::Catch(_) => {}
     }
 }
 
 /// What is asked of Redis in one round trip.
 pub(crate) struct Question<'a> {
-    script: &'a Script,
-    commands: Pipeline,
-}
-
-impl Question<'_> {
-    /// Asks; one answer per event. An event whose keys are damaged has an error
-    /// for an answer, and the others have theirs.
-    pub(crate) async fn ask(self, redis: &mut impl ConnectionLike) -> RedisResult<Vec<Value>> {
-        self.script.run_all(&self.commands, redis).await
-    }
+    pub(crate) script: &'a Script,
+    pub(crate) commands: Pipeline,
 }
 
 /// Who waits for the answers to a [`Question`].
@@ -322,6 +324,7 @@ fn gate_answer(answer: &Value) -> Option<GateAnswer> {
 
 #[cfg(test)]
 mod tests {
+    use deadpool_redis::redis::aio::ConnectionLike;
     use deadpool_redis::redis::{RedisFuture, parse_redis_value};
 
     use super::*;
@@ -371,7 +374,8 @@ mod tests {
             commands,
         };
         let mut redis = Forgetful { asked: Vec::new() };
-        let answers = question.ask(&mut redis).await.expect("answers");
+        let answers = question.script.run_all(&question.commands, &mut redis);
+        let answers = answers.await.expect("answers");
         let [_, again] = &redis.asked[..] else {
             panic!("asked {} times", redis.asked.len());
         };

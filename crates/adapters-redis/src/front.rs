@@ -183,7 +183,7 @@ impl Front {
                 // It is told until Redis has heard it; the wait has an end.
                 Some(Some(trim)) => {
                     self.tell_of(&mut blocks, [trim]);
-                    GateCommand::Catch
+                    GateCommand::Catch(Some(event_id))
                 }
                 None => GateCommand::Release {
                     event_id,
@@ -225,7 +225,7 @@ impl Front {
                 self.tell_of(&mut blocks, trims);
             }
         }
-        self.lane.catch_up().await
+        self.lane.catch_up(event_ids).await
     }
 
     /// Takes nothing any more, and waits until all that was taken is done.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_redis::redis::{self, RedisResult};
 use domain::model::{EventId, EventSeats, ReservationId, SeatCount};
 use domain::ports::{
     GateAnswer, GateError, GateGeneration, GateReading, Probe, ProbeError, SeatGate,
@@ -16,9 +15,9 @@ use group_commit::{Load, Observer};
 use crate::commands::{GateCommand, Outcome};
 use crate::front::Front;
 use crate::lane::Lane;
-use crate::link::Link;
-use crate::pool::Connection;
-use crate::scripts::Scripts;
+use crate::link::LinkError;
+use crate::nodes::Nodes;
+use crate::scripts::{Call, Scripts};
 use crate::settings::{ConnectError, GateSettings};
 
 /// How long a block gives: what several processes hold back is back before
@@ -62,15 +61,18 @@ const BLOCK_LIFE: Duration = Duration::from_millis(100);
 /// [`rebuild`](SeatGate::rebuild) and [`check`](Probe::check) use connections
 /// that live in the runtime which first used them: call them on the main one.
 pub struct RedisSeatGate {
-    link: Arc<Link>,
+    nodes: Arc<Nodes>,
     scripts: Arc<Scripts>,
     front: Arc<Front>,
     settings: GateSettings,
 }
 
 impl RedisSeatGate {
-    /// A gate on the Redis at `url`, such as `redis://localhost:6379/0`, or
-    /// `rediss://localhost:6379/0` for TLS: with a certificate that is signed
+    /// A gate on the Redis at `url`, such as `redis://localhost:6379/0`. For a
+    /// cluster some of its nodes, `redis+cluster://one:6379,two:6379`; behind
+    /// Sentinels these and what they call the primary,
+    /// `redis+sentinel://one:26379,two:26379/mymaster/0`. With `rediss` instead of
+    /// `redis` for TLS: with certificates that are signed
     /// by one of the system's authorities, or by one in the file that
     /// `?sslrootcert=` names. Makes no connection: Redis may still be away.
     ///
@@ -113,12 +115,17 @@ impl RedisSeatGate {
         block_life: Duration,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, ConnectError> {
-        let link = Arc::new(Link::try_new(url, &settings)?);
+        let nodes = Arc::new(Nodes::try_new(url, &settings)?);
         let scripts = Scripts::shared();
-        let lane = Lane::new(Arc::clone(&link), Arc::clone(&scripts), &settings, observer);
+        let lane = Lane::new(
+            Arc::clone(&nodes),
+            Arc::clone(&scripts),
+            &settings,
+            observer,
+        );
         Ok(Self {
             front: Front::new(lane, block_life, settings.lease_ttl),
-            link,
+            nodes,
             scripts,
             settings,
         })
@@ -135,14 +142,15 @@ impl RedisSeatGate {
         self.front.load()
     }
 
-    /// Whether Redis is being gone around because it did not answer.
+    /// Whether Redis, or a node of a cluster, is being gone around because it did
+    /// not answer.
     pub fn is_gone_around(&self) -> bool {
-        self.link.is_gone_around()
+        self.nodes.is_gone_around()
     }
 
-    /// A link to the same Redis, and how long it is waited for.
-    pub(crate) fn link_beside(&self) -> (Link, Duration) {
-        (self.link.beside(), self.settings.response_timeout)
+    /// The same Redis for other batches, and how long it is waited for.
+    pub(crate) fn nodes_beside(&self) -> (Nodes, Duration) {
+        (self.nodes.beside(), self.settings.response_timeout)
     }
 
     /// Asks for something whose answer nobody needs, and waits until it is done.
@@ -154,19 +162,20 @@ impl RedisSeatGate {
 
     /// Asks once everything that this gate was told before is done, so that the
     /// answer shows it.
-    async fn insist<T, F>(
+    async fn after_all<T>(
         &self,
         event_ids: &[EventId],
-        work: impl FnOnce(Connection) -> F,
-    ) -> Result<T, GateError>
-    where
-        F: Future<Output = RedisResult<T>>,
-    {
-        let asked = match self.front.catch_up(event_ids).await {
-            Ok(()) => self.link.insist(work).await,
+        asked: impl Future<Output = Result<T, LinkError>>,
+    ) -> Result<T, GateError> {
+        let answer = match self.front.catch_up(event_ids).await {
+            Ok(()) => asked.await,
             Err(error) => Err(error),
         };
-        asked.map_err(|error| GateError(error.into()))
+        answer.map_err(|error| GateError(error.into()))
+    }
+
+    async fn mend(&self, event_id: EventId, call: Call<'_>) -> Result<bool, GateError> {
+        self.after_all(&[event_id], self.nodes.call(call)).await
     }
 }
 
@@ -212,20 +221,16 @@ impl SeatGate for RedisSeatGate {
         self.ask_for(GateCommand::Close(event_id)).await;
     }
 
-    async fn read(&self, event_ids: &[EventId]) -> Result<Vec<GateReading>, GateError> {
+    async fn read(&self, event_ids: &[EventId]) -> Result<Vec<Option<GateReading>>, GateError> {
         if event_ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.insist(event_ids, |redis| self.scripts.read(event_ids, redis))
+        self.after_all(event_ids, self.nodes.read(&self.scripts, event_ids))
             .await
     }
 
     async fn raise(&self, event: EventSeats) -> Result<bool, GateError> {
-        let call = self.scripts.raise(event);
-        self.insist(&[event.event_id], |mut redis| async move {
-            call.run(&mut redis).await
-        })
-        .await
+        self.mend(event.event_id, self.scripts.raise(event)).await
     }
 
     async fn rebuild(
@@ -234,29 +239,22 @@ impl SeatGate for RedisSeatGate {
         generation: GateGeneration,
     ) -> Result<bool, GateError> {
         let call = self.scripts.rebuild(event, generation);
-        self.insist(&[event.event_id], |mut redis| async move {
-            call.run(&mut redis).await
-        })
-        .await
+        self.mend(event.event_id, call).await
     }
 }
 
 #[async_trait]
 impl Probe for RedisSeatGate {
     async fn check(&self) -> Result<(), ProbeError> {
-        self.link
-            .ask(|mut connection| async move {
-                redis::cmd("PING").exec_async(&mut connection).await
-            })
-            .await
-            .map_err(|error| ProbeError(error.into()))
+        let checked = self.nodes.check().await;
+        checked.map_err(|error| ProbeError(error.into()))
     }
 }
 
 impl fmt::Debug for RedisSeatGate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisSeatGate")
-            .field("link", &self.link)
+            .field("nodes", &self.nodes)
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }

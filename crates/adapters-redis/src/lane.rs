@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 
 use group_commit::{Batch, GroupCommit, Load, NotDone, Observer, Pending, Slot};
 
+use domain::model::EventId;
+
 use crate::blocks::Trim;
 use crate::breaker::Pass;
 use crate::commands::{COMMANDS_MAX, GateCommand, Outcome, Plan};
-use crate::link::{Link, LinkError, one_at_a_time};
+use crate::link::{LinkError, one_at_a_time};
+use crate::nodes::{NodeId, Nodes};
 use crate::scripts::Scripts;
 use crate::settings::GateSettings;
 use crate::surroundings::{self, Handle};
@@ -20,18 +23,19 @@ use crate::surroundings::{self, Handle};
 /// in by a server, since those whose answer nobody needs wait here too.
 const WAITING_MAX: usize = 16_384;
 
-/// One queue for all events, and one batch at a time: so the commands of an
-/// event take effect in the order in which they came.
+/// One queue for all events of a node, and one batch of each at a time: so the
+/// commands of an event take effect in the order in which they came, and a node that
+/// is slow or lost keeps no other waiting.
 pub(crate) struct Lane {
-    queue: GroupCommit<(), Admitted, Outcome>,
-    link: Arc<Link>,
+    queue: GroupCommit<NodeId, Admitted, Outcome>,
+    nodes: Arc<Nodes>,
     runtime: Arc<OnceLock<Handle>>,
     response_timeout: Duration,
 }
 
 /// The answer to a command that was put into the lane. A command whose answer
 /// nobody waits for runs all the same.
-pub(crate) type Asked = Pending<(), Admitted, Outcome>;
+pub(crate) type Asked = Pending<NodeId, Admitted, Outcome>;
 
 /// A command with its leave to ask Redis.
 pub(crate) struct Admitted {
@@ -41,7 +45,7 @@ pub(crate) struct Admitted {
 
 /// What batches need.
 struct Runner {
-    link: Arc<Link>,
+    nodes: Arc<Nodes>,
     scripts: Arc<Scripts>,
     lease_ttl: Duration,
     /// Trims, in their order, that batches could not tell Redis.
@@ -52,14 +56,14 @@ impl Lane {
     /// Batches run on the runtime in which this is called, or else the one that
     /// first uses the lane.
     pub(crate) fn new(
-        link: Arc<Link>,
+        nodes: Arc<Nodes>,
         scripts: Arc<Scripts>,
         settings: &GateSettings,
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
-        let limits = one_at_a_time(COMMANDS_MAX, WAITING_MAX);
+        let limits = one_at_a_time(COMMANDS_MAX, WAITING_MAX, nodes.count_max());
         let runner = Arc::new(Runner {
-            link: Arc::clone(&link),
+            nodes: Arc::clone(&nodes),
             scripts,
             lease_ttl: settings.lease_ttl,
             untold: Mutex::new(Vec::new()),
@@ -69,7 +73,7 @@ impl Lane {
             runtime.get_or_init(|| current);
         }
         let batches_run_on = Arc::clone(&runtime);
-        let start = move |slot: Slot<(), Admitted, Outcome>| {
+        let start = move |slot: Slot<NodeId, Admitted, Outcome>| {
             let runner = Arc::clone(&runner);
             batches_run_on
                 .get_or_init(Handle::current)
@@ -81,7 +85,7 @@ impl Lane {
         };
         Self {
             queue: GroupCommit::observed(limits, observer, start),
-            link,
+            nodes,
             runtime,
             response_timeout: settings.response_timeout,
         }
@@ -126,22 +130,31 @@ impl Lane {
     /// Tells Redis of a block, now or as soon as it listens again: a trim that a
     /// batch could not tell goes in front of the next one.
     pub(crate) fn tell_of(&self, trim: Trim) -> Result<(), LinkError> {
-        drop(self.submit_always(GateCommand::Trim(trim))?);
+        let node = self.nodes.of_event(trim.event_id);
+        drop(self.enter_always(node, GateCommand::Trim(trim))?);
         Ok(())
     }
 
-    /// Waits until everything that was asked or told before is done, be it in
-    /// vain.
-    pub(crate) async fn catch_up(&self) -> Result<(), LinkError> {
-        let caught = self.submit_always(GateCommand::Catch)?;
-        self.answer(caught).await.map(drop)
+    /// Waits until everything that was asked or told before of the nodes of these
+    /// events is done, be it in vain.
+    pub(crate) async fn catch_up(&self, event_ids: &[EventId]) -> Result<(), LinkError> {
+        let mut caught = Vec::with_capacity(1);
+        for node in self.nodes.of_events(event_ids) {
+            caught.push(self.enter_always(node, GateCommand::Catch(None))?);
+        }
+        for asked in caught {
+            self.answer(asked).await?;
+        }
+        Ok(())
     }
 
     /// Takes nothing any more, and waits until all that was taken is done.
     pub(crate) async fn drain(&self) {
         // One batch more for trims that are still to be told. It runs even if
         // nobody waits for it, and if the lane is full others will follow.
-        drop(self.submit_always(GateCommand::Catch));
+        for node in self.nodes.all() {
+            drop(self.enter_always(node, GateCommand::Catch(None)));
+        }
         self.queue.close();
         self.queue.drained().await;
     }
@@ -153,20 +166,26 @@ impl Lane {
         now: Instant,
         deadline: Option<Instant>,
     ) -> Result<Asked, LinkError> {
-        let pass = self.link.admit(now).ok_or(LinkError::GoneAround)?;
-        self.enter(Admitted { command, pass }, deadline)
+        let node = self.nodes.of_command(&command);
+        let pass = self.nodes.admit(node, now).ok_or(LinkError::GoneAround)?;
+        self.enter(node, Admitted { command, pass }, deadline)
     }
 
     /// Puts a command into the lane that needs no leave: while Redis is gone
     /// around, its batch ends without asking.
-    fn submit_always(&self, command: GateCommand) -> Result<Asked, LinkError> {
+    fn enter_always(&self, node: NodeId, command: GateCommand) -> Result<Asked, LinkError> {
         let pass = Pass::Ordinary;
-        self.enter(Admitted { command, pass }, None)
+        self.enter(node, Admitted { command, pass }, None)
     }
 
-    fn enter(&self, admitted: Admitted, deadline: Option<Instant>) -> Result<Asked, LinkError> {
+    fn enter(
+        &self,
+        node: NodeId,
+        admitted: Admitted,
+        deadline: Option<Instant>,
+    ) -> Result<Asked, LinkError> {
         self.queue
-            .submit((), admitted, deadline)
+            .submit(node, admitted, deadline)
             .map_err(|not_run| self.why(not_run.into()))
     }
 
@@ -178,17 +197,17 @@ impl Lane {
 impl Runner {
     /// Runs a batch. Everybody in it gets an answer, within the time that the
     /// link allows.
-    async fn run(&self, mut batch: Batch<(), Admitted, Outcome>) {
+    async fn run(&self, mut batch: Batch<NodeId, Admitted, Outcome>) {
         let mut plan = Plan::new(&self.scripts, self.lease_ttl);
-        for trim in std::mem::take(&mut *self.untold()) {
+        let mut pass = Pass::Ordinary;
+        // There is one group: keys do not share a batch.
+        let Some(group) = batch.take_groups().pop() else {
+            return;
+        };
+        for trim in self.take_untold(group.key) {
             plan.repeat(trim);
         }
-        let mut pass = Pass::Ordinary;
-        for entry in batch
-            .take_groups()
-            .into_iter()
-            .flat_map(|group| group.entries)
-        {
+        for entry in group.entries {
             let (admitted, reply) = entry.into_parts();
             if admitted.pass == Pass::Trial {
                 pass = Pass::Trial;
@@ -201,8 +220,8 @@ impl Runner {
             return audience.tell(Vec::new());
         }
         let asked = self
-            .link
-            .share(pass, async |redis| question.ask(redis).await)
+            .nodes
+            .run_all(group.key, pass, question.script, question.commands)
             .await;
         self.keep(audience.untold(asked.as_deref().unwrap_or_default()));
         // The next batch may begin while everybody is told of this one.
@@ -220,16 +239,26 @@ impl Runner {
     /// own, so a block's trims arrive in their order; and one that Redis has
     /// heard without anybody knowing does nothing the second time.
     fn keep(&self, mut trims: Vec<Trim>) {
-        if trims.len() > COMMANDS_MAX {
+        if trims.is_empty() {
+            return;
+        }
+        let mut untold = self.untold();
+        if untold.len() + trims.len() > COMMANDS_MAX {
             tracing::debug!(count = trims.len(), "the last blocks are left to run out");
-            trims.truncate(COMMANDS_MAX);
+            trims.truncate(COMMANDS_MAX.saturating_sub(untold.len()));
         }
-        if !trims.is_empty() {
-            *self.untold() = trims;
-        }
+        untold.append(&mut trims);
     }
 
-    /// Only the batch that is under way has it, so nobody waits.
+    /// Those for events of this node. Its next batch comes when this one is over.
+    fn take_untold(&self, node: NodeId) -> Vec<Trim> {
+        let mut untold = self.untold();
+        untold
+            .extract_if(.., |trim| self.nodes.of_event(trim.event_id) == node)
+            .collect()
+    }
+
+    /// Only batches that are under way have it, so nobody waits.
     fn untold(&self) -> MutexGuard<'_, Vec<Trim>> {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }

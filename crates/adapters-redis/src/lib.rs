@@ -17,6 +17,9 @@
 //! | `limiter` | the rate limiter, with what this process decides of it by itself |
 //! | `scripts` | the Lua of `src/lua`, its keys, arguments and answers |
 //! | `link` | the way to Redis: connections, limits on waiting, going around |
+//! | `nodes` | which Redis is asked of what |
+//! | `cluster` | several Redis, each with a part of the keys |
+//! | `sentinel` | finding the primary |
 //! | `pool` | connections |
 //! | `breaker` | when Redis is gone around and who tries it again |
 //! | `settings` | what an operator may choose |
@@ -24,19 +27,22 @@
 //! | `url` | where Redis is, and who is trusted to be it |
 //!
 //! The crate `utsavam-simulation` compiles most of these files once more, beside
-//! a `pool` and `surroundings` of its own.
+//! a `pool`, a `cluster` and `surroundings` of its own.
 
 mod block_sizes;
 mod blocks;
 mod breaker;
+mod cluster;
 mod commands;
 mod front;
 mod gate;
 mod lane;
 mod limiter;
 mod link;
+mod nodes;
 mod pool;
 mod scripts;
+mod sentinel;
 mod settings;
 mod surroundings;
 mod url;

@@ -89,9 +89,9 @@ impl RedisRateLimiter {
         clock: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Self {
         let known = Arc::new(Knowledge::default());
-        let (link, response_timeout) = gate.link_beside();
+        let (nodes, response_timeout) = gate.nodes_beside();
         Self {
-            lane: RateLane::new(link, Arc::clone(&known), response_timeout),
+            lane: RateLane::new(nodes, Arc::clone(&known), response_timeout),
             known,
             clock: Box::new(clock),
         }

@@ -7,13 +7,13 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use deadpool_redis::redis::{self, RedisError, RedisResult};
+use deadpool_redis::redis::{self, ErrorKind, RedisError, RedisResult, ServerErrorKind};
 use group_commit::{Limits, NotDone, NotRun};
 use tokio::sync::Semaphore;
 
 use crate::breaker::{CircuitBreaker, Pass};
-use crate::pool::{Connection, MultiplexedConnection, Pool, PoolError, pool};
-use crate::settings::{ConnectError, GateSettings};
+use crate::pool::{Connection, MultiplexedConnection, Pool, PoolError};
+use crate::settings::GateSettings;
 use crate::surroundings::{self, timeout};
 
 /// Why Redis gave no answer.
@@ -52,26 +52,36 @@ impl LinkError {
         }
     }
 
-    /// Whether Redis is lost: out of reach, or silent. A Redis that answers a
-    /// command with an error is there, and may answer the next one better.
-    fn is_loss(&self) -> bool {
+    /// Whether Redis is lost: out of reach, silent, or not the primary any more. A
+    /// Redis that answers a command with an error is there otherwise, and may answer
+    /// the next one better.
+    pub(crate) fn is_loss(&self) -> bool {
         match self {
             Self::GoneAround | Self::Crowded(_) | Self::Full | Self::Lost => false,
             Self::Silent(_) | Self::Connect(_) => true,
-            Self::Command(error) => error.is_io_error() || error.is_unrecoverable_error(),
+            Self::Command(error) => {
+                error.is_io_error() || error.is_unrecoverable_error() || is_read_only(error)
+            }
         }
     }
 }
 
-/// A queue whose batches go to Redis one after the other, so many commands in each.
-pub(crate) fn one_at_a_time(commands_max: usize, waiting_max: usize) -> Limits {
-    let [commands, waiting] =
-        [commands_max, waiting_max].map(|n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN));
+/// It was the primary, and another one is now: who connects anew finds that one,
+/// through Sentinel or by its name.
+fn is_read_only(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+}
+
+/// A queue whose batches go to each node one after the other, so many commands in
+/// each.
+pub(crate) fn one_at_a_time(commands_max: usize, waiting_max: usize, nodes_max: usize) -> Limits {
+    let [commands, waiting, nodes] = [commands_max, waiting_max, nodes_max]
+        .map(|n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN));
     Limits {
         commands_per_batch_max: commands,
         keys_per_batch_max: NonZeroUsize::MIN,
-        batches_max: NonZeroUsize::MIN,
-        batches_alone_max: NonZeroUsize::MIN,
+        batches_max: nodes,
+        batches_alone_max: nodes,
         waiting_per_key_max: waiting,
         waiting_max: waiting,
     }
@@ -106,10 +116,8 @@ struct Shared {
 
 impl Link {
     /// A link that connects when it is first used.
-    pub(crate) fn try_new(url: &str, settings: &GateSettings) -> Result<Self, ConnectError> {
-        settings.check()?;
-        let (address, pool) = pool(url, settings)?;
-        Ok(Self {
+    pub(crate) fn new((address, pool): (String, Pool), settings: &GateSettings) -> Self {
+        Self {
             address,
             pool,
             shared: Mutex::new(None),
@@ -117,7 +125,7 @@ impl Link {
             response_timeout: settings.response_timeout,
             connect_timeout: settings.connect_timeout,
             breaker: Arc::new(CircuitBreaker::new(settings.cool_down, surroundings::now())),
-        })
+        }
     }
 
     /// A link to the same Redis for other batches, which do not wait for those of
@@ -184,7 +192,7 @@ impl Link {
             }
         }
         let connection = self.pool.get().await.map_err(LinkError::Connect)?;
-        Ok(Connection::take(connection))
+        Ok(connection.take())
     }
 
     fn shared(&self) -> MutexGuard<'_, Option<Shared>> {
@@ -268,7 +276,7 @@ impl Link {
     /// checks a connection, and makes another when that fails, and then another
     /// step follows: it shall not add up.
     fn time_limit(&self) -> Duration {
-        if self.pool.status().available > 0 {
+        if self.pool.available() > 0 {
             self.response_timeout
         } else {
             self.connect_timeout + self.response_timeout
@@ -292,7 +300,7 @@ impl Link {
     fn note_failure(&self, error: &LinkError) {
         // Whoever tries next shall meet a new connection, not check old ones
         // one by one, each for as long as an answer may take.
-        self.pool.retain(|_, _| false);
+        self.pool.clear();
         *self.shared() = None;
         if self.breaker.failed(surroundings::now()) {
             tracing::warn!(

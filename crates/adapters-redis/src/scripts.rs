@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use deadpool_redis::redis::aio::ConnectionLike;
 use deadpool_redis::redis::{
-    self, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, RedisWrite,
+    self, Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, RedisWrite,
     ServerErrorKind, ToRedisArgs, Value,
 };
 use domain::model::{EventId, EventSeats};
@@ -30,7 +30,7 @@ macro_rules! script {
 /// Gates that are read in one round trip. Redis runs all that it was sent on one
 /// connection before it looks at another: a longer list would keep bookings
 /// waiting for milliseconds, once a second.
-const READ_AT_ONCE: usize = 64;
+pub(crate) const READ_AT_ONCE: usize = 64;
 
 /// All scripts. Redis gets to know each of them when it first needs it, and
 /// again after a restart or `SCRIPT FLUSH`.
@@ -70,6 +70,12 @@ impl Scripts {
     /// The script that [`batch`](Self::batch) calls.
     pub(crate) fn batch_script(&self) -> &Script {
         &self.batch
+    }
+
+    /// The script that looks at a gate, and a call of it for each of these.
+    pub(crate) fn reads(&self, event_ids: &[EventId]) -> (&Script, Vec<Cmd>) {
+        let calls = event_ids.iter().map(|id| self.read.on(*id).by_hash());
+        (&self.read, calls.collect())
     }
 
     pub(crate) fn raise(&self, event: EventSeats) -> Call<'_> {
@@ -158,40 +164,57 @@ impl Script {
         calls: &Pipeline,
         redis: &mut impl ConnectionLike,
     ) -> RedisResult<Vec<Value>> {
-        let mut answers = redis.req_packed_commands(calls, 0, calls.len()).await?;
-        let unknown: Vec<_> = (0..answers.len())
-            .filter(|&call| is_unknown_script(&answers[call]))
-            .collect();
+        let mut answers = run_once(calls, redis).await?;
+        let unknown = unknown_scripts(&answers);
         if !unknown.is_empty() {
-            // Nothing was run there, so even what must not be repeated is asked
-            // again, and only there.
-            let again = calls
-                .cmd_iter()
-                .enumerate()
-                .filter(|(call, _)| unknown.binary_search(call).is_ok())
-                .map(|(_, command)| command.clone());
-            let answers_again = self.teach_and_run(again, redis).await?;
-            for (call, answer) in unknown.into_iter().zip(answers_again) {
-                answers[call] = answer;
-            }
+            // As a transaction, so that the script is not forgotten in between.
+            let mut lesson = Pipeline::new();
+            lesson.atomic().ignore_errors();
+            lesson.cmd("SCRIPT").arg("LOAD").arg(self.source).ignore();
+            add_again(&mut lesson, calls, &unknown);
+            let again: Vec<Value> = lesson.query_async(redis).await?;
+            put(&mut answers, unknown, again);
         }
         Ok(answers)
     }
 
-    /// Calls the script after Redis forgot it. As a transaction, so that it is
-    /// not forgotten in between.
-    async fn teach_and_run(
+    /// As [`run_all`](Self::run_all), on a node of a cluster, where a transaction
+    /// must not be about keys of several slots.
+    pub(crate) async fn run_all_on_node(
         &self,
-        calls: impl IntoIterator<Item = Cmd>,
+        calls: &Pipeline,
         redis: &mut impl ConnectionLike,
     ) -> RedisResult<Vec<Value>> {
-        let mut lesson = Pipeline::new();
-        lesson.atomic().ignore_errors();
-        lesson.cmd("SCRIPT").arg("LOAD").arg(self.source).ignore();
-        for call in calls {
-            lesson.add_command(call);
+        let mut answers = run_once(calls, redis).await?;
+        let unknown = unknown_scripts(&answers);
+        if !unknown.is_empty() {
+            let mut lesson = self.lesson();
+            add_again(&mut lesson, calls, &unknown);
+            let mut again = run_once(&lesson, redis).await?;
+            put(&mut answers, unknown, again.drain(1..));
         }
-        lesson.query_async(redis).await
+        Ok(answers)
+    }
+
+    /// Sends calls to the node to which their slots are being moved, which answers
+    /// only if it is told so before each.
+    pub(crate) async fn run_all_on_importing(
+        &self,
+        calls: &Pipeline,
+        redis: &mut impl ConnectionLike,
+    ) -> RedisResult<Vec<Value>> {
+        let mut asking = self.lesson();
+        for call in calls.cmd_iter() {
+            asking.cmd("ASKING").add_command(call.clone());
+        }
+        let answers = run_once(&asking, redis).await?;
+        Ok(answers.into_iter().skip(2).step_by(2).collect())
+    }
+
+    fn lesson(&self) -> Pipeline {
+        let mut lesson = Pipeline::new();
+        lesson.cmd("SCRIPT").arg("LOAD").arg(self.source);
+        lesson
     }
 
     fn on(&self, event_id: EventId) -> Call<'_> {
@@ -235,6 +258,11 @@ impl Call<'_> {
         }
     }
 
+    /// The script and its call by hash, for a cluster.
+    pub(crate) fn parts(&self) -> (&Script, Cmd) {
+        (self.script, self.by_hash())
+    }
+
     fn by_hash(&self) -> Cmd {
         self.command("EVALSHA", &self.script.hash)
     }
@@ -245,6 +273,42 @@ impl Call<'_> {
         write_keys(&mut command, self.event_id);
         command.arg(&self.arguments[..]);
         command
+    }
+}
+
+/// One answer for each, which may be an error.
+async fn run_once(calls: &Pipeline, redis: &mut impl ConnectionLike) -> RedisResult<Vec<Value>> {
+    let answers = redis.req_packed_commands(calls, 0, calls.len()).await?;
+    // Who is not the primary any more has run nothing, and is to be left.
+    match answers.iter().find(|answer| is_read_only(answer)) {
+        Some(refusal) => Err(refusal.clone().extract_error().expect_err("an error")),
+        None => Ok(answers),
+    }
+}
+
+fn is_read_only(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::ReadOnly))
+}
+
+fn unknown_scripts(answers: &[Value]) -> Vec<usize> {
+    (0..answers.len())
+        .filter(|&call| is_unknown_script(&answers[call]))
+        .collect()
+}
+
+/// Nothing was run there, so even what must not be repeated is asked again, and
+/// only there.
+fn add_again(lesson: &mut Pipeline, calls: &Pipeline, unknown: &[usize]) {
+    for (call, command) in calls.cmd_iter().enumerate() {
+        if unknown.binary_search(&call).is_ok() {
+            lesson.add_command(command.clone());
+        }
+    }
+}
+
+fn put(answers: &mut [Value], calls: Vec<usize>, again: impl IntoIterator<Item = Value>) {
+    for (call, answer) in calls.into_iter().zip(again) {
+        answers[call] = answer;
     }
 }
 
@@ -259,16 +323,38 @@ fn is_unknown_script(answer: &Value) -> bool {
 
 /// What `read.lua` answers for each event: tokens, leases, seats leased,
 /// generation.
-fn readings(answers: Vec<(Option<i64>, u64, i64, u64)>) -> Vec<GateReading> {
-    answers
-        .into_iter()
-        .map(|(tokens, leases, seats_leased, generation)| GateReading {
-            tokens,
-            leases,
-            seats_leased,
-            generation: GateGeneration(generation),
-        })
-        .collect()
+type ReadingAnswer = (Option<i64>, u64, i64, u64);
+
+fn readings(answers: Vec<ReadingAnswer>) -> Vec<GateReading> {
+    answers.into_iter().map(reading).collect()
+}
+
+fn reading((tokens, leases, seats_leased, generation): ReadingAnswer) -> GateReading {
+    GateReading {
+        tokens,
+        leases,
+        seats_leased,
+        generation: GateGeneration(generation),
+    }
+}
+
+/// The same from an answer that may be missing or an error.
+pub(crate) fn reading_of(answer: Value) -> Option<GateReading> {
+    redis::from_redis_value(answer).ok().map(reading)
+}
+
+/// The first key of a call, by which a cluster knows where it belongs.
+pub(crate) fn key_of(call: &Cmd) -> &[u8] {
+    // EVALSHA, the hash, the number of keys.
+    match call.args_iter().nth(3) {
+        Some(Arg::Simple(key)) => key,
+        _ => &[],
+    }
+}
+
+/// The key by which the others of an event are named.
+pub(crate) fn bucket(event_id: EventId) -> String {
+    format!("event:{event_id}:tokens")
 }
 
 const KEYS_COUNT: usize = 4;
@@ -284,8 +370,6 @@ fn write_keys(call: &mut Cmd, event_id: EventId) {
 
 #[cfg(test)]
 mod tests {
-    use deadpool_redis::redis::Arg;
-
     use super::*;
 
     #[test]

@@ -54,7 +54,9 @@ pub enum ConnectError {
     /// The URL is not one of Redis.
     #[error(
         "the redis url must look like redis://[user:password@]host[:port][/database], \
-         or rediss://… for TLS"
+         redis+cluster://host[:port],host[:port] \
+         or redis+sentinel://host[:port],host[:port]/name[/database], \
+         with rediss instead of redis for TLS"
     )]
     Url,
     /// The URL asks for TLS with whomever.
@@ -62,6 +64,14 @@ pub enum ConnectError {
         "the redis url asks not to verify who answers, which is not offered: leave out #insecure"
     )]
     Unverified,
+    /// The URL names a database of a cluster.
+    #[error("the redis url names a database, and a cluster has none but 0")]
+    ClusterDatabase,
+    /// The URL does not say what Sentinels call the primary.
+    #[error(
+        "the redis url must end with the name of the primary: redis+sentinel://host[:port]/name"
+    )]
+    SentinelName,
     /// The file of `sslrootcert` is of no use.
     #[error("the redis url names {} as sslrootcert: {reason}", path.display())]
     RootFile {

@@ -20,7 +20,9 @@ then the environment. The ones that every installation sets:
   DATABASE_URL  where the data are: nothing for the embedded store in
                 ./utsavam-data/, sqlite://path/file.db or sqlite::memory: for one
                 elsewhere, postgres://user:password@host:5432/database
-  REDIS_URL     redis://host:6379/0, the seat gate of servers on PostgreSQL
+  REDIS_URL     redis://host:6379/0, the seat gate of servers on PostgreSQL;
+                redis+cluster://one:6379,two:6379 or
+                redis+sentinel://one:26379,two:26379/mymaster/0
   ADMIN_KEY     the value of X-Admin-Key (default change_me_admin_key)
   HOST, PORT    where to listen          (default 127.0.0.1 and 8000)
 

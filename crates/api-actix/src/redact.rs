@@ -104,6 +104,14 @@ mod tests {
             ("postgres://u@h/d", "postgres://u@h/d"),
             ("redis://:secret@h:6379/0", "redis://:***@h:6379/0"),
             ("redis://h:6379", "redis://h:6379"),
+            (
+                "redis+cluster://u:sec,ret@h:6379,i:6379",
+                "redis+cluster://u:***@h:6379,i:6379",
+            ),
+            (
+                "redis+sentinel://:secret@h,i/first/0?sentinel_password=secret",
+                "redis+sentinel://:***@h,i/first/0?sentinel_password=***",
+            ),
             ("secret", "***"),
             ("", ""),
         ] {

@@ -183,7 +183,8 @@ pub struct SqliteSettings {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisSettings {
-    /// `redis://host:6379/0` (`REDIS_URL`); unset means the gate of the embedded
+    /// `redis://host:6379/0`, `redis+cluster://one:6379,two:6379` or
+    /// `redis+sentinel://one:26379,two:26379/mymaster/0` (`REDIS_URL`); unset means the gate of the embedded
     /// store, and no seat gate on PostgreSQL.
     pub url: Option<String>,
     /// The most connections at the same time, besides the one that bookings

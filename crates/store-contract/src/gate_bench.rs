@@ -65,7 +65,7 @@ impl GateBench {
         let readings = self.gate().read(&[event_id(event)]).await;
         let readings = readings.expect("an answer");
         assert_eq!(readings.len(), 1, "one answer to one question");
-        readings[0]
+        readings[0].expect("the gate was reached")
     }
 
     /// Tokens left and leases out.

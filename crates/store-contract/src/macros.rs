@@ -369,7 +369,26 @@ macro_rules! gate_contract {
         #[allow(dead_code)]
         type GateUnderContract = $backend;
 
-        $crate::__tests! { GateUnderContract
+        $crate::__gate_promises! { __tests GateUnderContract }
+    };
+}
+
+/// Writes a function of that name that keeps all promises one after the other, for a
+/// [`GateBackend`](crate::GateBackend) of which there can be only one.
+#[macro_export]
+macro_rules! gate_contract_in_one {
+    ($name:ident, $backend:ident) => {
+        fn $name() {
+            $crate::__gate_promises! { __calls $backend }
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __gate_promises {
+    ($way:ident $backend:ident) => {
+        $crate::$way! { $backend
             gate by run_gate {
                 a_gate_that_was_never_opened_is_unknown
                 an_open_gate_has_a_token_for_each_seat_left
@@ -443,7 +462,26 @@ macro_rules! limiter_contract {
         #[allow(dead_code)]
         type LimiterUnderContract = $backend;
 
-        $crate::__tests! { LimiterUnderContract
+        $crate::__limiter_promises! { __tests LimiterUnderContract }
+    };
+}
+
+/// Writes a function of that name that keeps all promises one after the other, for a
+/// [`LimiterBackend`](crate::LimiterBackend) of which there can be only one.
+#[macro_export]
+macro_rules! limiter_contract_in_one {
+    ($name:ident, $backend:ident) => {
+        fn $name() {
+            $crate::__limiter_promises! { __calls $backend }
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __limiter_promises {
+    ($way:ident $backend:ident) => {
+        $crate::$way! { $backend
             limiter by run_limiter {
                 somebody_who_was_never_seen_has_a_full_bucket
                 a_burst_is_granted_and_not_one_more
@@ -483,5 +521,17 @@ macro_rules! __tests {
                 )+
             }
         )+
+    };
+}
+
+/// One call per promise. The name of one that is broken is told.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __calls {
+    ($backend:ident $($module:ident by $run:ident { $($promise:ident)+ })+) => {
+        $($(
+            println!("{}::{}", stringify!($module), stringify!($promise));
+            $crate::$run::<$backend, _>($crate::promises::$module::$promise);
+        )+)+
     };
 }

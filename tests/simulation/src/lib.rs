@@ -4,7 +4,7 @@
 //! What runs is the product: the use cases and rules of `domain`, the batches of
 //! `group-commit`, and the seat gate of `adapters-redis` with its Lua. That gate
 //! is compiled here from its own files, beside a `pool` of connections to a
-//! simulated Redis and `surroundings` whose clock, tasks and chance come from the
+//! simulated Redis, no `cluster`, and `surroundings` whose clock, tasks and chance come from the
 //! seed. Only what stands at the very ends is made for it: the keyspace of Redis
 //! with the commands that the scripts call, rows with their locks, the network.
 //!
@@ -16,6 +16,7 @@
 //! | `watch` | what must be true, looked at after every step |
 //! | `executor`, `surroundings` | tasks and timers in an order of the seed's |
 //! | `pool`, `network`, `redis` | a Redis, and messages that get lost |
+//! | `cluster` | that there is none |
 //! | `database` | rows, locks, transactions, and the store on them |
 //! | `shrink` | the fewest actions that still go wrong |
 
@@ -37,7 +38,10 @@ mod lane;
 #[allow(dead_code, reason = "the rate limiter is not here")]
 #[path = "../../../crates/adapters-redis/src/link.rs"]
 mod link;
-#[allow(dead_code, reason = "the rate limiter is not here")]
+#[allow(dead_code, unreachable_code, reason = "no cluster is here")]
+#[path = "../../../crates/adapters-redis/src/nodes.rs"]
+mod nodes;
+#[allow(dead_code, reason = "neither the rate limiter nor a cluster is here")]
 #[path = "../../../crates/adapters-redis/src/scripts.rs"]
 mod scripts;
 #[allow(dead_code, unreachable_pub, reason = "nobody configures it here")]
@@ -45,6 +49,7 @@ mod scripts;
 mod settings;
 
 mod block_sizes;
+mod cluster;
 mod database;
 mod executor;
 mod history;

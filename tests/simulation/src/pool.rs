@@ -12,17 +12,22 @@ use crate::settings::{ConnectError, GateSettings};
 
 pub(crate) use deadpool_redis::PoolError;
 
+use crate::cluster::Seeds;
+
+/// How it is reached.
+pub(crate) enum Way {
+    One(String, Pool),
+    #[allow(dead_code, reason = "no cluster is here")]
+    Many(Seeds),
+}
+
 /// Makes connections as they are wanted.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool;
 
 #[allow(clippy::unnecessary_wraps, reason = "that of the server may fail")]
-pub(crate) fn pool(url: &str, _: &GateSettings) -> Result<(String, Pool), ConnectError> {
-    Ok((url.to_owned(), Pool))
-}
-
-pub(crate) struct Status {
-    pub(crate) available: usize,
+pub(crate) fn way(url: &str, _: &GateSettings) -> Result<Way, ConnectError> {
+    Ok(Way::One(url.to_owned(), Pool))
 }
 
 impl Pool {
@@ -33,11 +38,13 @@ impl Pool {
         }
     }
 
-    pub(crate) fn status(&self) -> Status {
-        Status { available: 1 }
+    #[allow(clippy::unused_self, reason = "that of the server counts")]
+    pub(crate) fn available(&self) -> usize {
+        1
     }
 
-    pub(crate) fn retain(&self, _: impl Fn((), ()) -> bool) {}
+    #[allow(clippy::unused_self, reason = "that of the server has some")]
+    pub(crate) fn clear(&self) {}
 }
 
 /// A connection to Redis in one of its lives.

@@ -268,7 +268,7 @@ impl SeatGate for WatchedGate {
         self.0.close(event_id).await;
     }
 
-    async fn read(&self, event_ids: &[EventId]) -> Result<Vec<GateReading>, GateError> {
+    async fn read(&self, event_ids: &[EventId]) -> Result<Vec<Option<GateReading>>, GateError> {
         self.0.read(event_ids).await
     }
 

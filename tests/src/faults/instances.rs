@@ -17,7 +17,7 @@ pub(crate) use redis::OwnRedis;
 /// What is added to the environment of a process.
 pub type Environment = Vec<(&'static str, String)>;
 
-fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run this by `make` or `deploy/services.sh with test -- …`")
     })
@@ -45,7 +45,7 @@ fn as_service(program: &Path) -> Command {
 }
 
 /// Runs a command to its end, which must be a good one.
-fn output(command: &mut Command) -> String {
+pub(crate) fn output(command: &mut Command) -> String {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -77,7 +77,7 @@ fn base() -> PathBuf {
     base
 }
 
-fn give_away(folder: &Path) {
+pub(crate) fn give_away(folder: &Path) {
     let user = variable("SERVICES_USER");
     if !user.is_empty() {
         output(Command::new("chown").arg(format!("{user}:")).arg(folder));

@@ -27,6 +27,7 @@ mod pauses;
 mod process;
 mod races;
 mod reconcile;
+mod redis_layouts;
 mod secrets;
 mod settings;
 mod stopping;

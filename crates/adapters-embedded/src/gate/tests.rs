@@ -41,7 +41,8 @@ impl Stage {
     }
 
     fn read(&self) -> GateReading {
-        block_on(self.gate.read(&[event(1)])).expect("always answers")[0]
+        let readings = block_on(self.gate.read(&[event(1)]));
+        readings.expect("always answers")[0].expect("always there")
     }
 
     fn rebuild(&self, seats: i64, generation: GateGeneration) -> bool {

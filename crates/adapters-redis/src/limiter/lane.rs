@@ -10,9 +10,10 @@ use group_commit::{Batch, GroupCommit, NotDone, Reply, Slot};
 use tokio::runtime::Handle;
 
 use super::knowledge::Knowledge;
-use super::question::{Plan, Take};
+use super::question::{Plan, Take, tag};
 use crate::breaker::Pass;
-use crate::link::{Link, LinkError, one_at_a_time};
+use crate::link::{LinkError, one_at_a_time};
+use crate::nodes::{NodeId, Nodes};
 use crate::scripts::Script;
 
 /// Takes of one batch: Redis is done with them in a millisecond.
@@ -24,9 +25,9 @@ const WAITING_MAX: usize = 16_384;
 /// What becomes of a take; nothing when Redis did not answer.
 type Outcome = Option<RateDecision>;
 
-/// One queue for all buckets, and one batch at a time.
+/// One queue for all buckets of a node, and one batch of each at a time.
 pub(super) struct RateLane {
-    queue: GroupCommit<(), Admitted, Outcome>,
+    queue: GroupCommit<NodeId, Admitted, Outcome>,
     runner: Arc<Runner>,
     response_timeout: Duration,
 }
@@ -39,7 +40,7 @@ struct Admitted {
 
 /// What batches need.
 struct Runner {
-    link: Link,
+    nodes: Nodes,
     script: Script,
     known: Arc<Knowledge>,
 }
@@ -47,9 +48,10 @@ struct Runner {
 impl RateLane {
     /// Batches run on the runtime in which this is called, or else the one that
     /// first uses the lane.
-    pub(super) fn new(link: Link, known: Arc<Knowledge>, response_timeout: Duration) -> Self {
+    pub(super) fn new(nodes: Nodes, known: Arc<Knowledge>, response_timeout: Duration) -> Self {
+        let limits = one_at_a_time(TAKES_MAX, WAITING_MAX, nodes.count_max());
         let runner = Arc::new(Runner {
-            link,
+            nodes,
             script: Script::rate(),
             known,
         });
@@ -58,7 +60,7 @@ impl RateLane {
             runtime.get_or_init(|| current);
         }
         let runs = Arc::clone(&runner);
-        let start = move |slot: Slot<(), Admitted, Outcome>| {
+        let start = move |slot: Slot<NodeId, Admitted, Outcome>| {
             let runner = Arc::clone(&runs);
             runtime.get_or_init(Handle::current).spawn(async move {
                 if let Some(batch) = slot.take() {
@@ -67,7 +69,7 @@ impl RateLane {
             });
         };
         Self {
-            queue: GroupCommit::new(one_at_a_time(TAKES_MAX, WAITING_MAX), start),
+            queue: GroupCommit::new(limits, start),
             runner,
             response_timeout,
         }
@@ -89,9 +91,11 @@ impl RateLane {
         take: Take,
     ) -> Result<impl Future<Output = Result<Outcome, LinkError>>, LinkError> {
         let now = Instant::now();
-        let pass = self.runner.link.admit(now).ok_or(LinkError::GoneAround)?;
+        let nodes = &self.runner.nodes;
+        let node = nodes.of_key(|| tag(&take.key));
+        let pass = nodes.admit(node, now).ok_or(LinkError::GoneAround)?;
         let deadline = Some(now + self.response_timeout);
-        let pending = self.queue.submit((), Admitted { take, pass }, deadline);
+        let pending = self.queue.submit(node, Admitted { take, pass }, deadline);
         let pending = pending.map_err(|not_run| self.why(not_run.into()))?;
         Ok(async { pending.await.map_err(|not_done| self.why(not_done)) })
     }
@@ -104,11 +108,14 @@ impl RateLane {
 impl Runner {
     /// Runs a batch. Everybody in it gets an answer, within the time that the
     /// link allows.
-    async fn run(&self, mut batch: Batch<(), Admitted, Outcome>) {
+    async fn run(&self, mut batch: Batch<NodeId, Admitted, Outcome>) {
         let mut plan: Plan<Reply<Outcome>> = Plan::default();
         let mut pass = Pass::Ordinary;
-        let groups = batch.take_groups();
-        for entry in groups.into_iter().flat_map(|group| group.entries) {
+        // There is one group: keys do not share a batch.
+        let Some(group) = batch.take_groups().pop() else {
+            return;
+        };
+        for entry in group.entries {
             let (admitted, reply) = entry.into_parts();
             if admitted.pass == Pass::Trial {
                 pass = Pass::Trial;
@@ -117,8 +124,8 @@ impl Runner {
         }
         let calls = plan.calls(&self.script);
         let asked = self
-            .link
-            .share(pass, async |redis| self.script.run_all(&calls, redis).await)
+            .nodes
+            .run_all(group.key, pass, &self.script, calls)
             .await;
         // The next batch may begin while everybody is told of this one.
         drop(batch);

@@ -92,6 +92,11 @@ impl<T> Plan<T> {
     }
 }
 
+/// The hash tag of a bucket, by which a cluster knows where it belongs.
+pub(super) fn tag(key: &BucketKey) -> String {
+    format!("rate:{}", shard(key))
+}
+
 /// The same number in every process and every version: it is part of the key.
 fn shard(key: &BucketKey) -> usize {
     // FNV-1a, which is short and never changes.

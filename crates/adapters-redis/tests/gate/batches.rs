@@ -8,7 +8,7 @@ use domain::ports::{GateAnswer, SeatGate};
 use tokio::task::{JoinHandle, JoinSet, yield_now};
 
 use crate::support::{
-    Bench, EVENT, Logs, Mode, Proxy, event, ordinary, patient, reservation, seats, seats_left,
+    Bench, EVENT, Logs, Mode, Proxy, all, event, ordinary, patient, reservation, seats, seats_left,
 };
 
 /// An event whose gate nothing is asked of.
@@ -191,7 +191,7 @@ async fn an_event_opened_and_adjusted_in_one_batch_counts_both_ways() {
     }
     held.let_go().await;
     let readings = held.gate.read(&[event(opened), event(adjusted)]).await;
-    let readings = readings.expect("redis answers");
+    let readings = all(readings.expect("redis answers"));
     // Something had happened to the other one before it was opened.
     assert_eq!(readings[0].tokens, Some(7));
     assert_eq!(readings[1].tokens, None);
@@ -307,7 +307,7 @@ async fn a_script_forgotten_at_any_moment_loses_and_doubles_no_adjustment() {
     adjusting.join_all().await;
     forgetting.abort();
     let event_ids: Vec<_> = (1..=EVENTS).map(event).collect();
-    let readings = bench.gate.read(&event_ids).await.expect("redis answers");
+    let readings = all(bench.gate.read(&event_ids).await.expect("redis answers"));
     let wrong: Vec<_> = readings
         .iter()
         .filter(|reading| reading.tokens != Some(10))
@@ -342,7 +342,7 @@ async fn settling_waits_for_nobody_and_is_seen_by_whoever_looks_next() {
     all_have_begun().await;
     assert!(!look.is_finished(), "it waits for what was said before");
     held.let_go().await;
-    let readings = look.await.expect("no panic").expect("redis answers");
+    let readings = all(look.await.expect("no panic").expect("redis answers"));
     assert_eq!((readings[0].tokens, readings[0].leases), (Some(8), 0));
 }
 

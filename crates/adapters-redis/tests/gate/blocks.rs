@@ -8,7 +8,9 @@ use domain::ports::{GateAnswer, SeatGate};
 use tokio::task::JoinSet;
 
 use crate::support::crowd::{BLOCK, CROWD, Crowded, LATER, LONG, PLENTY, gate_on, take};
-use crate::support::{Bench, EVENT, LEASES, Mode, Proxy, event, patient, reservation, seats_left};
+use crate::support::{
+    Bench, EVENT, LEASES, Mode, Proxy, all, event, patient, reservation, seats_left,
+};
 
 #[tokio::test]
 async fn a_crowd_is_served_without_asking_redis() {
@@ -58,7 +60,7 @@ async fn reading_puts_blocks_back_and_sees_what_was_settled() {
         .gate
         .release(event(EVENT), reservation(LATER + 1))
         .await;
-    let reading = crowded.gate.read(&[event(EVENT)]).await.expect("an answer");
+    let reading = all(crowded.gate.read(&[event(EVENT)]).await.expect("an answer"));
     let left = 20_000 - CROWD - 4;
     let [reading] = &reading[..] else {
         panic!("{reading:?}")

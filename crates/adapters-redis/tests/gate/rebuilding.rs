@@ -5,7 +5,7 @@ use domain::model::EventSeats;
 use domain::ports::{GateAnswer, GateGeneration, SeatGate};
 
 use crate::support::{
-    BUCKET, Bench, EVENT, KEEP_MS, Mode, Proxy, event, patient, reservation, seats_left,
+    BUCKET, Bench, EVENT, KEEP_MS, Mode, Proxy, all, event, patient, reservation, seats_left,
 };
 
 impl Bench {
@@ -162,11 +162,8 @@ async fn gates_are_read_in_the_order_of_the_question() {
         };
         bench.gate.open(event).await;
     }
-    let readings = bench
-        .gate
-        .read(&[event(3), event(9), event(1), event(2), event(3)])
-        .await
-        .expect("redis answers");
+    let question = [3, 9, 1, 2, 3].map(event);
+    let readings = all(bench.gate.read(&question).await.expect("redis answers"));
     let tokens: Vec<_> = readings.iter().map(|reading| reading.tokens).collect();
     assert_eq!(tokens, [Some(30), None, Some(10), Some(20), Some(30)]);
     let nothing = bench.gate.read(&[]).await.expect("nothing to ask");
@@ -195,7 +192,7 @@ async fn five_hundred_gates_are_read_at_once() {
     let bench = Bench::new().await;
     bench.gate.open(seats_left(5)).await;
     let event_ids: Vec<_> = (1..=500).map(event).collect();
-    let readings = bench.gate.read(&event_ids).await.expect("redis answers");
+    let readings = all(bench.gate.read(&event_ids).await.expect("redis answers"));
     assert_eq!(readings.len(), 500);
     assert_eq!(readings[0].tokens, Some(5));
 }

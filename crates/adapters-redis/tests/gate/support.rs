@@ -13,6 +13,7 @@ pub(crate) use proxy::{Mode, Proxy};
 use adapters_redis::GateSettings;
 use chrono::DateTime;
 use domain::model::{Capacity, EventId, EventSeats, ReservationId, SeatCount};
+use domain::ports::GateReading;
 use std::time::Duration;
 
 /// The event of tests that need only one.
@@ -59,6 +60,14 @@ pub(crate) fn reservation(bits: u128) -> ReservationId {
 
 pub(crate) fn seats(count: i64) -> SeatCount {
     SeatCount::try_new(count).expect("in range")
+}
+
+/// What is known of gates that were all reached.
+pub(crate) fn all(readings: Vec<Option<GateReading>>) -> Vec<GateReading> {
+    readings
+        .into_iter()
+        .map(|reading| reading.expect("it was reached"))
+        .collect()
 }
 
 /// [`EVENT`] with so many seats left.

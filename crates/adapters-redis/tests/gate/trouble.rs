@@ -11,8 +11,8 @@ use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    BUCKET, Bench, EVENT, LEASED_SEATS, LEASES, Logs, Mode, Proxy, empty_database, event, ordinary,
-    patient, reservation, seats, seats_left,
+    BUCKET, Bench, EVENT, LEASED_SEATS, LEASES, Logs, Mode, Proxy, all, empty_database, event,
+    ordinary, patient, reservation, seats, seats_left,
 };
 
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -258,7 +258,7 @@ async fn what_waited_too_long_for_its_turn_is_not_done_any_more() {
     assert_eq!(first, GateAnswer::Granted, "its connection was made");
     assert_eq!(second, GateAnswer::Unknown, "it waited for too long");
     assert_eq!(take(&gate, 3).await, GateAnswer::Granted);
-    let readings = gate.read(&[event(EVENT)]).await.expect("redis is there");
+    let readings = all(gate.read(&[event(EVENT)]).await.expect("redis is there"));
     assert_eq!((readings[0].tokens, readings[0].leases), (Some(3), 2));
     assert_eq!(logs.count("WARN"), 0, "{}", logs.text());
 }
@@ -323,7 +323,7 @@ async fn reading_tries_redis_during_the_cool_down_and_brings_everybody_back() {
     proxy.set(Mode::Forward);
     assert_eq!(take(&gate, 1).await, GateAnswer::Unknown, "cooling down");
     assert_eq!(proxy.connections(), 2);
-    let readings = gate.read(&event_ids).await.expect("redis is back");
+    let readings = all(gate.read(&event_ids).await.expect("redis is back"));
     assert_eq!(readings[0].tokens, Some(5));
     assert_eq!(take(&gate, 1).await, GateAnswer::Granted);
     assert_eq!((logs.count("WARN"), logs.count("INFO")), (1, 1));

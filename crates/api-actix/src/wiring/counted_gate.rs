@@ -53,7 +53,7 @@ impl SeatGate for CountedGate {
         self.gate.close(event_id).await;
     }
 
-    async fn read(&self, event_ids: &[EventId]) -> Result<Vec<GateReading>, GateError> {
+    async fn read(&self, event_ids: &[EventId]) -> Result<Vec<Option<GateReading>>, GateError> {
         self.gate.read(event_ids).await
     }
 

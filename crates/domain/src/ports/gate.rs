@@ -135,16 +135,16 @@ pub trait SeatGate: Send + Sync {
     /// Removes the gate of an event that is no longer sold.
     async fn close(&self, event_id: EventId);
 
-    /// How the gates of these events stand, in the same order. Leases that ran
-    /// out are dropped first, without giving their tokens back: whether the
+    /// How the gates of these events stand, in the same order; `None` for one that
+    /// could not be reached while others could. Leases that ran out are dropped first, without giving their tokens back: whether the
     /// seats were sold only the store knows.
     ///
     /// An adapter forgets, within minutes, a bucket that nobody reads: that of
     /// an event which was deleted or has begun.
     ///
     /// # Errors
-    /// The gate did not answer.
-    async fn read(&self, event_ids: &[EventId]) -> Result<Vec<GateReading>, GateError>;
+    /// No gate could be reached.
+    async fn read(&self, event_ids: &[EventId]) -> Result<Vec<Option<GateReading>>, GateError>;
 
     /// Raises the bucket to the seats left less those that are leased at this
     /// instant, if it holds fewer tokens; says whether it did. Takes nothing
@@ -187,7 +187,7 @@ impl SeatGate for NoGate {
 
     async fn close(&self, _: EventId) {}
 
-    async fn read(&self, _: &[EventId]) -> Result<Vec<GateReading>, GateError> {
+    async fn read(&self, _: &[EventId]) -> Result<Vec<Option<GateReading>>, GateError> {
         Ok(Vec::new())
     }
 

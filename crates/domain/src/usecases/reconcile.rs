@@ -43,6 +43,9 @@ pub enum ReconcileError {
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The gates of so many events could not be reached, those of all others were.
+    #[error("{0} seat gates could not be reached")]
+    Unreached(usize),
 }
 
 /// Puts gates right, round by round. Between rounds it remembers which events
@@ -68,7 +71,8 @@ impl GateReconciler {
     /// processes that do the same.
     ///
     /// # Errors
-    /// The gate or the store did not answer; what was mended before stays so.
+    /// The gate or the store did not answer; what was mended before stays so. Some
+    /// gates could not be reached; all others were put right.
     pub async fn round(
         &mut self,
         catalogue: &(impl EventCatalogue + ?Sized),
@@ -76,6 +80,7 @@ impl GateReconciler {
     ) -> Result<GateReport, ReconcileError> {
         let mut report = GateReport::default();
         let mut upcoming = BTreeSet::new();
+        let mut unreached = 0;
         let mut after = None;
         loop {
             let events = catalogue.seats_of_upcoming(after, EVENTS_AT_ONCE).await?;
@@ -83,7 +88,9 @@ impl GateReconciler {
             upcoming.extend(event_ids.clone());
             self.events.extend(event_ids);
             report.events_checked += events.len();
-            for suspect in suspects(gate, &events).await? {
+            let glance = glance(gate, &events).await?;
+            unreached += glance.unreached;
+            for suspect in glance.suspects {
                 match mend(catalogue, gate, suspect).await? {
                     Mended::WasRight => {}
                     Mended::Now => report.gates_rebuilt += 1,
@@ -97,29 +104,35 @@ impl GateReconciler {
         }
         let gone: Vec<_> = self.events.difference(&upcoming).copied().collect();
         for event_ids in gone.chunks(EVENTS_AT_ONCE) {
-            self.close_deleted(catalogue, gate, event_ids).await?;
+            unreached += self.close_deleted(catalogue, gate, event_ids).await?;
         }
+        all_reached(unreached)?;
         Ok(report)
     }
 
     /// Closes the gates of those events that were deleted. An event is forgotten
     /// when it only began, and else when its gate is seen to be gone: nobody
-    /// says whether closing it worked.
+    /// says whether closing it worked. Gives the number of gates that were not seen.
     async fn close_deleted(
         &mut self,
         catalogue: &(impl EventCatalogue + ?Sized),
         gate: &(impl SeatGate + ?Sized),
         event_ids: &[EventId],
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<usize, ReconcileError> {
         let readings = gate.read(event_ids).await?;
+        let mut unreached = 0;
         for (event_id, reading) in event_ids.iter().zip(readings) {
+            let Some(reading) = reading else {
+                unreached += 1;
+                continue;
+            };
             if reading.tokens.is_some() && catalogue.seats_of(*event_id).await?.is_none() {
                 gate.close(*event_id).await;
             } else {
                 self.events.remove(event_id);
             }
         }
-        Ok(())
+        Ok(unreached)
     }
 }
 
@@ -140,18 +153,21 @@ pub async fn reconcile_gate(
 /// it look so for a moment.
 ///
 /// # Errors
-/// The gate or the store did not answer.
+/// The gate or the store did not answer, or not every gate could be reached.
 pub async fn check_gate(
     catalogue: &(impl EventCatalogue + ?Sized),
     gate: &(impl SeatGate + ?Sized),
     mut hand_over: impl FnMut(EventId) + Send,
 ) -> Result<GateCheck, ReconcileError> {
     let mut report = GateCheck::default();
+    let mut unreached = 0;
     let mut after = None;
     loop {
         let events = catalogue.seats_of_upcoming(after, EVENTS_AT_ONCE).await?;
         report.events_checked += events.len();
-        for suspect in suspects(gate, &events).await? {
+        let glance = glance(gate, &events).await?;
+        unreached += glance.unreached;
+        for suspect in glance.suspects {
             if is_wrong(catalogue, gate, suspect).await? {
                 report.gates_wrong += 1;
                 hand_over(suspect);
@@ -159,8 +175,16 @@ pub async fn check_gate(
         }
         after = next_page(&events);
         if after.is_none() {
+            all_reached(unreached)?;
             return Ok(report);
         }
+    }
+}
+
+fn all_reached(unreached: usize) -> Result<(), ReconcileError> {
+    match unreached {
+        0 => Ok(()),
+        gates => Err(ReconcileError::Unreached(gates)),
     }
 }
 
@@ -179,7 +203,7 @@ async fn is_wrong(
     event_id: EventId,
 ) -> Result<bool, ReconcileError> {
     for _ in 0..ATTEMPTS_MAX {
-        let Some(reading) = gate.read(&[event_id]).await?.pop() else {
+        let Some(reading) = gate.read(&[event_id]).await?.pop().flatten() else {
             return Ok(false);
         };
         let Some(seats) = catalogue.seats_of(event_id).await? else {
@@ -192,23 +216,34 @@ async fn is_wrong(
     Ok(true)
 }
 
-/// Events whose gate differs from the seats left, going by a glance that
-/// traffic may have blurred.
-async fn suspects(
+/// What a glance at many gates shows.
+#[derive(Default)]
+struct Glance {
+    /// Events whose gate differs from the seats left; traffic may have blurred it.
+    suspects: Vec<EventId>,
+    unreached: usize,
+}
+
+async fn glance(
     gate: &(impl SeatGate + ?Sized),
     events: &[EventSeats],
-) -> Result<Vec<EventId>, GateError> {
+) -> Result<Glance, GateError> {
+    let mut glance = Glance::default();
     if events.is_empty() {
-        return Ok(Vec::new());
+        return Ok(glance);
     }
     let event_ids: Vec<_> = events.iter().map(|event| event.event_id).collect();
     let readings = gate.read(&event_ids).await?;
-    Ok(events
-        .iter()
-        .zip(readings)
-        .filter(|(seats, reading)| reading.fault(seats).is_some())
-        .map(|(seats, _)| seats.event_id)
-        .collect())
+    for (seats, reading) in events.iter().zip(readings) {
+        match reading {
+            None => glance.unreached += 1,
+            Some(reading) if reading.fault(seats).is_some() => {
+                glance.suspects.push(seats.event_id);
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(glance)
 }
 
 /// What became of a gate that looked wrong.
@@ -225,7 +260,7 @@ async fn mend(
     event_id: EventId,
 ) -> Result<Mended, ReconcileError> {
     for _ in 0..ATTEMPTS_MAX {
-        let Some(reading) = gate.read(&[event_id]).await?.pop() else {
+        let Some(reading) = gate.read(&[event_id]).await?.pop().flatten() else {
             return Ok(Mended::WasRight);
         };
         let Some(seats) = catalogue.seats_of(event_id).await? else {
@@ -282,7 +317,8 @@ mod tests {
             seats_leased,
             generation: GateGeneration(4),
         };
-        gate.expect_read().returning(move |_| Ok(vec![reading]));
+        gate.expect_read()
+            .returning(move |_| Ok(vec![Some(reading)]));
         gate
     }
 
@@ -364,7 +400,7 @@ mod tests {
             };
             gate.expect_read()
                 .times(1)
-                .returning(move |_| Ok(vec![reading]));
+                .returning(move |_| Ok(vec![Some(reading)]));
         }
         let report = block_on(check_gate(&catalogue_with(5), &gate, |_| {}));
         assert_eq!(report.expect("both answer").gates_wrong, 0);
@@ -408,14 +444,14 @@ mod tests {
         for tokens in [Some(5), Some(5), Some(5)] {
             gate.expect_read()
                 .times(1)
-                .returning(move |_| Ok(vec![standing(tokens)]));
+                .returning(move |_| Ok(vec![Some(standing(tokens))]));
         }
         gate.expect_read()
             .times(1)
             .returning(|_| Err(GateError("away".into())));
         gate.expect_read()
             .times(1)
-            .returning(move |_| Ok(vec![standing(None)]));
+            .returning(move |_| Ok(vec![Some(standing(None))]));
         gate.expect_close().times(2).return_const(());
         let mut reconciler = GateReconciler::default();
         let mut round = || block_on(reconciler.round(&catalogue, &gate));
@@ -425,6 +461,41 @@ mod tests {
         round().expect_err("the gate is away");
         round().expect("both answer");
         round().expect("nothing is left to ask the gate");
+    }
+
+    #[test]
+    fn a_gate_that_is_out_of_reach_keeps_no_other_from_being_put_right() {
+        let id = |id| EventId::try_new(id).expect("positive");
+        let mut catalogue = MockEventCatalogue::new();
+        let both = [8, 7].map(|event| EventSeats {
+            event_id: id(event),
+            ..seats(5)
+        });
+        catalogue
+            .expect_seats_of_upcoming()
+            .returning(move |_, _| Ok(both.to_vec()));
+        catalogue
+            .expect_seats_of()
+            .returning(|_| Ok(Some(seats(5))));
+        let low = GateReading {
+            tokens: Some(1),
+            leases: 0,
+            seats_leased: 0,
+            generation: GateGeneration(4),
+        };
+        let mut gate = MockSeatGate::new();
+        gate.expect_read().returning(move |events| {
+            let reading = |event: &EventId| (*event == id(7)).then_some(low);
+            Ok(events.iter().map(reading).collect())
+        });
+        gate.expect_raise()
+            .withf(|event| *event == seats(5))
+            .times(1)
+            .returning(|_| Ok(true));
+        let error = block_on(reconcile_gate(&catalogue, &gate)).expect_err("one is out of reach");
+        assert!(matches!(error, ReconcileError::Unreached(1)), "{error}");
+        let checked = block_on(check_gate(&catalogue, &gate, |_| {}));
+        assert!(matches!(checked, Err(ReconcileError::Unreached(1))));
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl SeatGate for MemoryGate {
         });
     }
 
-    async fn read(&self, event_ids: &[EventId]) -> Result<Vec<GateReading>, GateError> {
+    async fn read(&self, event_ids: &[EventId]) -> Result<Vec<Option<GateReading>>, GateError> {
         let readings = event_ids.iter().map(|event_id| {
             self.book(*event_id, |bucket| {
                 bucket.drop_leases_run_out();
@@ -150,7 +150,7 @@ impl SeatGate for MemoryGate {
                 }
             })
         });
-        Ok(readings.collect())
+        Ok(readings.map(Some).collect())
     }
 
     async fn raise(&self, event: EventSeats) -> Result<bool, GateError> {

@@ -18,19 +18,45 @@ pub(crate) struct OwnRedis {
     child: Option<Child>,
     /// Of its process.
     environment: Environment,
+    /// Before those that each has: a file may be the first.
+    arguments: Vec<String>,
 }
 
 impl OwnRedis {
     /// Starts an empty one.
     pub(crate) async fn start(environment: Environment) -> Self {
-        let mut redis = Self {
+        let mut redis = Self::new();
+        redis.environment = environment;
+        redis.start_again().await;
+        redis
+    }
+
+    /// Starts one with these arguments, which may depend on its folder.
+    pub(crate) async fn start_with(arguments: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let mut redis = Self::new();
+        redis.arguments = arguments(redis.folder.path());
+        redis.start_again().await;
+        redis
+    }
+
+    fn new() -> Self {
+        Self {
             folder: folder("redis-"),
             port: free_port(),
             child: None,
-            environment,
-        };
-        redis.start_again().await;
-        redis
+            environment: Environment::new(),
+            arguments: Vec::new(),
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sends a signal to it, such as `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let child = self.child.as_ref().expect("it runs");
+        super::signal(name, &[child.id()]);
     }
 
     /// Starts it after it was killed, with what was saved last, if anything was.
@@ -38,6 +64,7 @@ impl OwnRedis {
         assert!(self.child.is_none(), "it runs");
         let mut command = as_service(Path::new(&variable("SERVICES_REDIS")));
         command
+            .args(&self.arguments)
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(self.folder.path())
@@ -88,7 +115,7 @@ impl OwnRedis {
             .unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    async fn try_ask<T: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
+    pub(crate) async fn try_ask<T: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
         let client = redis::Client::open(self.url())?;
         let connecting = client.get_multiplexed_async_connection();
         // Nobody waits for one that is paused.

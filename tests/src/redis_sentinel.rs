@@ -1,0 +1,110 @@
+//! A Redis with a replica, and a Sentinel that watches over both.
+
+use std::path::Path;
+
+use deadpool_redis::redis::FromRedisValue;
+
+use crate::eventually;
+use crate::faults::instances::{OwnRedis, give_away};
+
+/// What the Sentinel calls the primary.
+const NAME: &str = "tickets";
+
+/// Two servers and a Sentinel, gone when dropped.
+#[derive(Debug)]
+pub struct RedisBehindSentinel {
+    servers: [OwnRedis; 2],
+    sentinel: OwnRedis,
+}
+
+impl RedisBehindSentinel {
+    /// Starts an empty pair. The first server is the primary.
+    pub async fn start() -> Self {
+        let primary = OwnRedis::start_with(|_| Vec::new()).await;
+        let port = primary.port().to_string();
+        let replica = OwnRedis::start_with(|_| {
+            vec![
+                "--replicaof".to_owned(),
+                "127.0.0.1".to_owned(),
+                port.clone(),
+            ]
+        })
+        .await;
+        let sentinel = OwnRedis::start_with(|folder| watching(folder, &port)).await;
+        let pair = Self {
+            servers: [primary, replica],
+            sentinel,
+        };
+        pair.follows(1).await;
+        eventually("the sentinel knows both", async || {
+            let words = ["SENTINEL", "CKQUORUM", NAME];
+            let replicas: Vec<Vec<String>> =
+                pair.sentinel.ask(&["SENTINEL", "REPLICAS", NAME]).await;
+            pair.sentinel.try_ask::<String>(&words).await.is_ok() && replicas.len() == 1
+        })
+        .await;
+        pair
+    }
+
+    /// The URL under which a server finds it. Nobody answers at the first address.
+    pub fn url(&self) -> String {
+        let port = self.sentinel.port();
+        format!("redis+sentinel://127.0.0.1:1,127.0.0.1:{port}/{NAME}/0")
+    }
+
+    /// Sends a command to one server and reads its answer.
+    pub async fn ask<T: FromRedisValue>(&self, server: usize, words: &[&str]) -> T {
+        self.servers[server].ask(words).await
+    }
+
+    /// Ends a server at once, like `kill -9`.
+    pub fn kill(&mut self, server: usize) {
+        self.servers[server].kill();
+    }
+
+    /// Waits until a server is the primary, for the Sentinel too.
+    pub async fn is_primary(&self, server: usize) {
+        let port = self.servers[server].port().to_string();
+        eventually("a failover", async || {
+            let info: String = self.ask(server, &["INFO", "replication"]).await;
+            let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME];
+            let address: Vec<String> = self.sentinel.ask(&words).await;
+            info.contains("role:master") && address.last() == Some(&port)
+        })
+        .await;
+    }
+
+    /// Makes the replica the primary while both are alive: the first server is demoted
+    /// without ending a connection.
+    pub async fn swap(&self) {
+        let port = self.servers[1].port().to_string();
+        let _: String = self.ask(1, &["REPLICAOF", "NO", "ONE"]).await;
+        let _: String = self.ask(0, &["REPLICAOF", "127.0.0.1", &port]).await;
+        let _: String = self.sentinel.ask(&["SENTINEL", "REMOVE", NAME]).await;
+        let words = ["SENTINEL", "MONITOR", NAME, "127.0.0.1", &port, "1"];
+        let _: String = self.sentinel.ask(&words).await;
+        self.is_primary(1).await;
+        self.follows(0).await;
+    }
+
+    async fn follows(&self, server: usize) {
+        eventually("the replica follows", async || {
+            let info: String = self.ask(server, &["INFO", "replication"]).await;
+            info.contains("role:slave") && info.contains("master_link_status:up")
+        })
+        .await;
+    }
+}
+
+/// The arguments of a Sentinel, which writes its file anew.
+fn watching(folder: &Path, port: &str) -> Vec<String> {
+    let file = folder.join("sentinel.conf");
+    let settings = format!(
+        "sentinel monitor {NAME} 127.0.0.1 {port} 1\n\
+         sentinel down-after-milliseconds {NAME} 500\n\
+         sentinel failover-timeout {NAME} 3000\n"
+    );
+    std::fs::write(&file, settings).expect("our own folder");
+    give_away(&file);
+    vec![file.display().to_string(), "--sentinel".to_owned()]
+}
