@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use group_commit::Limits;
 use percent_encoding::percent_decode_str;
 use tokio_postgres::NoTls;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::pooler::{self, Opened, Pooler};
 use crate::tls::{Roots, Tls, Verified};
 
 /// A transaction that has nothing to do for this long has lost its client: this program
@@ -32,6 +33,8 @@ pub struct PgSettings {
     /// of any host); `sslrootcert` a file of certificates to trust instead of
     /// the system's.
     pub url: String,
+    /// What stands between.
+    pub pooler: Pooler,
     /// The most connections at the same time.
     pub pool_size: u32,
     /// How long to wait for a free connection before saying that the store is busy.
@@ -65,6 +68,14 @@ impl fmt::Debug for PgSettings {
 }
 
 impl PgSettings {
+    /// Reads the URL, without connecting to anybody.
+    ///
+    /// # Errors
+    /// It is wrong, or there is no certificate to trust.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        Sessions::try_new(self).map(|_| ())
+    }
+
     /// Whether a URL names PostgreSQL, with or without a driver suffix.
     pub fn is_postgres(url: &str) -> bool {
         let url = without_driver(url);
@@ -92,6 +103,21 @@ pub enum ConnectError {
          install them (ca-certificates) or name a file by sslrootcert"
     )]
     NoRoots,
+    /// There is a pooler, and nobody said what it does with sessions.
+    #[error(
+        "leads to a connection pooler such as PgBouncer, which may give one connection of \
+         PostgreSQL to several sessions: name PostgreSQL itself, or have the pooler keep a \
+         connection for each session (pool_mode = session) and set database.pooler to session"
+    )]
+    Pooler,
+    /// There is a pooler, and it does not do what was said.
+    #[error(
+        "leads to a connection pooler that gives one connection of PostgreSQL to several \
+         sessions (pool_mode = transaction or statement), although database.pooler is session: \
+         name PostgreSQL itself, or have the pooler keep a connection for each session \
+         (pool_mode = session)"
+    )]
+    SharedSessions,
     /// The server did not answer or did not let us in.
     #[error("no connection to PostgreSQL: {0}")]
     Unreachable(String),
@@ -103,7 +129,13 @@ pub(crate) struct Sessions {
     config: tokio_postgres::Config,
     tls: Option<MakeRustlsConnect>,
     connect_timeout: Duration,
+    pooler: Pooler,
+    /// Statements that begin a session, where the beginning itself cannot say it all.
+    first: Option<String>,
 }
+
+/// A parameter that PgBouncer does not take, unless it is told to ignore it.
+const NOT_FOR_POOLERS: &str = "unsupported startup parameter";
 
 impl Sessions {
     /// Reads the URL, and the certificates if it asks for TLS.
@@ -111,13 +143,15 @@ impl Sessions {
     /// # Errors
     /// The URL is wrong, or there is no certificate to trust.
     pub(crate) fn try_new(settings: &PgSettings) -> Result<Self, ConnectError> {
-        let (config, tls) = session_config(settings)?;
+        let (config, first, tls) = session_config(settings)?;
         let direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
         let tls = tls.map(|tls| tls.connector(direct)).transpose()?;
         Ok(Self {
             config,
             tls,
             connect_timeout: settings.connect_timeout,
+            pooler: settings.pooler,
+            first,
         })
     }
 
@@ -125,15 +159,12 @@ impl Sessions {
     /// when the server has accepted, which even one that stands still does.
     pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
         let connected = tokio::time::timeout(self.connect_timeout, self.connect_patiently()).await;
-        connected.unwrap_or_else(|_| {
-            let silent = "the server accepted the connection and said nothing".to_owned();
-            Err(ConnectionError::BadConnection(silent))
-        })
+        connected.unwrap_or_else(|_| Err(ConnectionError::BadConnection(SILENT.to_owned())))
     }
 
     async fn connect_patiently(&self) -> ConnectionResult<AsyncPgConnection> {
         let failed = |error| ConnectionError::BadConnection(describe(&error));
-        match &self.tls {
+        let mut connection = match &self.tls {
             Some(tls) => {
                 let connected = self.config.connect(tls.clone()).await;
                 let (client, connection) = connected.map_err(failed)?;
@@ -144,14 +175,80 @@ impl Sessions {
                 let (client, connection) = connected.map_err(failed)?;
                 AsyncPgConnection::try_from_client_and_connection(client, connection).await
             }
+        }?;
+        if let Some(first) = &self.first {
+            let begun = connection.batch_execute(first).await;
+            begun.map_err(ConnectionError::CouldntSetupConfiguration)?;
+        }
+        Ok(connection)
+    }
+
+    /// As [`connect`](Self::connect), when it is not known yet what the URL leads to.
+    ///
+    /// # Errors
+    /// As [`check_for_pooler`](Self::check_for_pooler).
+    pub(crate) async fn connect_first(&self) -> Result<AsyncPgConnection, ConnectError> {
+        self.check_for_pooler().await?;
+        let connected = self.connect().await;
+        connected.map_err(|error| ConnectError::Unreachable(describe(&error)))
+    }
+
+    /// Makes sure that sessions keep what is theirs, on connections that are closed again.
+    ///
+    /// # Errors
+    /// There is a pooler that was not spoken of, or is not as was said; or nobody answers.
+    async fn check_for_pooler(&self) -> Result<(), ConnectError> {
+        let checked = tokio::time::timeout(self.connect_timeout, self.check_patiently()).await;
+        checked.unwrap_or_else(|_| Err(ConnectError::Unreachable(SILENT.to_owned())))
+    }
+
+    async fn check_patiently(&self) -> Result<(), ConnectError> {
+        let mut first = self.open().await?;
+        match self.pooler {
+            Pooler::None => {
+                let is_pooled = first.is_pooled().await;
+                match is_pooled.map_err(ConnectError::Unreachable)? {
+                    true => Err(ConnectError::Pooler),
+                    false => Ok(()),
+                }
+            }
+            Pooler::Session => {
+                let share = pooler::are_seen_to_share([first, self.open().await?]).await;
+                match share.map_err(ConnectError::Unreachable)? {
+                    true => Err(ConnectError::SharedSessions),
+                    false => Ok(()),
+                }
+            }
         }
     }
+
+    async fn open(&self) -> Result<Opened, ConnectError> {
+        let opened = match &self.tls {
+            Some(tls) => {
+                let connected = self.config.connect(tls.clone()).await;
+                connected.map(|(client, connection)| Opened::new(client, connection))
+            }
+            None => {
+                let connected = self.config.connect(NoTls).await;
+                connected.map(|(client, connection)| Opened::new(client, connection))
+            }
+        };
+        opened.map_err(|error| match describe(&error) {
+            refusal if self.pooler == Pooler::None && refusal.contains(NOT_FOR_POOLERS) => {
+                ConnectError::Pooler
+            }
+            refusal => ConnectError::Unreachable(refusal),
+        })
+    }
 }
+
+/// What is said of a server that stands still.
+const SILENT: &str = "the server accepted the connection and said nothing";
 
 /// Reads the URL and adds the limits that every session of ours has.
 fn session_config(
     settings: &PgSettings,
-) -> Result<(tokio_postgres::Config, Option<Tls>), ConnectError> {
+) -> Result<(tokio_postgres::Config, Option<String>, Option<Tls>), ConnectError> {
     let url = without_driver(&settings.url);
     if !PgSettings::is_postgres(&url) {
         return Err(ConnectError::Url("it must begin with postgres://".into()));
@@ -169,25 +266,21 @@ fn session_config(
         let problem = "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full";
         return Err(ConnectError::Url(problem.to_owned()));
     }
-    // A session that lost its client or stands still must not keep a row locked, or no
-    // longer than others would wait for it: a COMMIT that got lost on the way never comes.
-    // Statements find their rows by index, and these are in memory or on a disk
-    // without a head to move; PostgreSQL's own default, 4, has it read a table of
-    // a thousand rows from end to end instead. Measured with that many events on
-    // sale, 1.1 gives a quarter more bookings to 16 clients.
-    let limits = format!(
-        "-c lock_timeout={} -c statement_timeout={} -c idle_in_transaction_session_timeout={} \
-         -c client_connection_check_interval=1000 -c default_transaction_isolation=read\\ committed \
-         -c random_page_cost=1.1",
-        settings.lock_timeout.as_millis(),
-        settings.statement_timeout.as_millis(),
-        settings.lock_timeout.max(IDLE_MIN).as_millis(),
-    );
-    let options = match config.get_options() {
-        Some(given) => format!("{limits} {given}"),
-        None => limits,
+    let limits = limits(settings);
+    let first = match settings.pooler {
+        Pooler::None => {
+            let limits =
+                limits.map(|(name, value)| format!("-c {name}={}", value.replace(' ', "\\ ")));
+            let given = config.get_options().unwrap_or_default();
+            config.options(format!("{} {given}", limits.join(" ")).trim_end());
+            None
+        }
+        // It opens its own sessions with PostgreSQL, without our options.
+        Pooler::Session => {
+            let limits = limits.map(|(name, value)| format!("SET {name} = '{value}'"));
+            Some(limits.join(";"))
+        }
     };
-    config.options(options);
     config.connect_timeout(settings.connect_timeout);
     // For a connection that went without a word, as at a firewall, while others go on.
     config.keepalives_idle(KEEPALIVE);
@@ -197,7 +290,34 @@ fn session_config(
     if config.get_application_name().is_none() {
         config.application_name("utsavam");
     }
-    Ok((config, tls))
+    Ok((config, first, tls))
+}
+
+/// What every session of ours has for itself.
+///
+/// One that lost its client or stands still must not keep a row locked, or no
+/// longer than others would wait for it: a COMMIT that got lost on the way never comes.
+///
+/// Statements find their rows by index, and these are in memory or on a disk
+/// without a head to move; PostgreSQL's own default, 4, has it read a table of
+/// a thousand rows from end to end instead. Measured with that many events on
+/// sale, 1.1 gives a quarter more bookings to 16 clients.
+fn limits(settings: &PgSettings) -> [(&'static str, String); 6] {
+    let milliseconds = |time: Duration| time.as_millis().to_string();
+    [
+        ("lock_timeout", milliseconds(settings.lock_timeout)),
+        (
+            "statement_timeout",
+            milliseconds(settings.statement_timeout),
+        ),
+        (
+            "idle_in_transaction_session_timeout",
+            milliseconds(settings.lock_timeout.max(IDLE_MIN)),
+        ),
+        ("client_connection_check_interval", "1000".to_owned()),
+        ("default_transaction_isolation", "read committed".to_owned()),
+        ("random_page_cost", "1.1".to_owned()),
+    ]
 }
 
 /// Takes `sslmode` and `sslrootcert` out of the URL: the driver does not know
@@ -273,6 +393,7 @@ mod tests {
     fn settings(url: &str) -> PgSettings {
         PgSettings {
             url: url.to_owned(),
+            pooler: Pooler::None,
             pool_size: 1,
             acquire_timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
@@ -292,7 +413,7 @@ mod tests {
             "postgresql+psycopg2://u:p@localhost:5433/d",
             "postgres://u:p@localhost:5433/d",
         ] {
-            let (config, tls) = session_config(&settings(url)).expect("a URL");
+            let (config, _, tls) = session_config(&settings(url)).expect("a URL");
             assert_eq!(config.get_dbname(), Some("d"), "{url}");
             assert_eq!(config.get_ports(), [5433], "{url}");
             assert_eq!(tls, None);
@@ -322,7 +443,7 @@ mod tests {
             ),
         ] {
             let url = format!("postgres://u:p@h/d{query}");
-            let (config, tls) = session_config(&settings(&url)).expect("a URL");
+            let (config, _, tls) = session_config(&settings(&url)).expect("a URL");
             let expected = expected.map(|(verified, roots)| Tls { verified, roots });
             assert_eq!(tls, expected, "{query}");
             // Nothing falls back to plain text.

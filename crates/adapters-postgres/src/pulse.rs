@@ -16,6 +16,7 @@ use domain::ports::StoreError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument;
 
 use crate::connect::Sessions;
 
@@ -81,7 +82,7 @@ impl Pulse {
         patience: Duration,
     ) -> Asking {
         let pulse = self.clone();
-        Asking(tokio::spawn(async move {
+        let asking = async move {
             pulse.listen(connection, patience).await;
             let mut broken = 0;
             loop {
@@ -109,7 +110,9 @@ impl Pulse {
                 }
                 tokio::time::sleep(RETRY).await;
             }
-        }))
+        };
+        // Whose server that is, the log tells by the span.
+        Asking(tokio::spawn(asking.in_current_span()))
     }
 
     /// Returns when the connection is of no use any more. That it broke, or fell silent

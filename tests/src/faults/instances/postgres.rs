@@ -55,19 +55,7 @@ impl OwnPostgres {
 
     /// A standby of this one, which then waits for it with each commit.
     pub async fn standby(&self) -> Self {
-        let folder = folder("standby-");
-        let primary = format!(
-            "host=127.0.0.1 port={} user=utsavam application_name=standby",
-            self.port
-        );
-        let mut backup = as_service(&program("pg_basebackup"));
-        backup
-            .args(["-R", "-X", "stream", "-c", "fast", "--no-sync", "-d"])
-            .arg(&primary)
-            .arg("-D")
-            .arg(folder.path().join("data"));
-        output(&mut backup);
-        let standby = Self::on(folder, self.environment.clone()).await;
+        let standby = self.replica(self.environment.clone()).await;
         let sql = self.sql().await;
         sql.run("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
             .await;
@@ -80,8 +68,25 @@ impl OwnPostgres {
         standby
     }
 
+    /// A standby of this one, for which nobody waits.
+    pub async fn replica(&self, environment: Environment) -> Self {
+        let folder = folder("standby-");
+        let primary = format!(
+            "host=127.0.0.1 port={} user=utsavam application_name=standby",
+            self.port
+        );
+        let mut backup = as_service(&program("pg_basebackup"));
+        backup
+            .args(["-R", "-X", "stream", "-c", "fast", "--no-sync", "-d"])
+            .arg(&primary)
+            .arg("-D")
+            .arg(folder.path().join("data"));
+        output(&mut backup);
+        Self::on(folder, environment).await
+    }
+
     /// Makes a standby the one that is written to, which waits for nobody.
-    pub(crate) async fn promote(&self) {
+    pub async fn promote(&self) {
         let sql = self.sql().await;
         sql.run("SELECT pg_promote(true, 60)").await;
         sql.run("ALTER SYSTEM SET synchronous_standby_names = ''")
