@@ -221,9 +221,17 @@ enum Refusal {
     Away,
 }
 
+/// What is said by PostgreSQL, the system, and poolers for it.
+const AWAY: [&str; 4] = [
+    "the database system is",
+    "error connecting",
+    "cannot connect to server",
+    "server login has been failing",
+];
+
 impl Refusal {
     fn of(text: &str) -> Self {
-        if text.contains("the database system is") || text.contains("error connecting") {
+        if AWAY.iter().any(|away| text.contains(away)) {
             Self::Away
         } else if text.contains("db error") && !text.contains("terminating connection") {
             Self::Full
@@ -255,6 +263,19 @@ mod tests {
             (
                 "error connecting to server: Connection refused (os error 111)",
                 Refusal::Away,
+            ),
+            (
+                "db error: FATAL: pgbouncer cannot connect to server",
+                Refusal::Away,
+            ),
+            (
+                "db error: FATAL: server login has been failing, try again later \
+                 (server_login_retry)",
+                Refusal::Away,
+            ),
+            (
+                "db error: FATAL: no more connections allowed (max_client_conn)",
+                Refusal::Full,
             ),
             (
                 "terminating connection due to administrator command",

@@ -176,7 +176,9 @@ async fn what_somebody_did_is_never_read_from_a_replica() {
     .await;
     // The users that are there came by their numbers without the sequence.
     let primary = pair.primary.sql().await;
-    primary.run("ALTER SEQUENCE users_id_seq RESTART 1000000").await;
+    primary
+        .run("ALTER SEQUENCE users_id_seq RESTART 1000000")
+        .await;
     let (key_id, key) = client.api_key(&["users:read"]).await;
     let users = || client.get("/admin/users").api_key(&key);
     users().await.expect(200);
@@ -199,7 +201,7 @@ async fn what_somebody_did_is_never_read_from_a_replica() {
     assert_eq!(client.seats_available(event_id).await, 5);
 
     let person = client.signed_up("asha@example.com").await;
-    let me = client.get("/me").bearer(&person.access_token).await;
+    let me = client.get("/users/me").bearer(&person.access_token).await;
     me.expect(200);
     let revoked = client.delete(&format!("/admin/api-keys/{key_id}")).admin();
     revoked.await.expect(204);
@@ -272,10 +274,6 @@ async fn a_server_starts_without_its_replica() {
     client.get("/ready").await.expect(200);
     pair.replica.start_again().await;
     until_used(&server).await;
-    assert_eq!(
-        client.get("/ready").await.expect(200).json()["status"],
-        "ok"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
