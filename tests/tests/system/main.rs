@@ -11,6 +11,7 @@ mod backup;
 mod benchmark;
 mod concurrency_program;
 mod deployment;
+mod distribution;
 mod embedded;
 mod embedded_kill;
 mod gate;

@@ -44,7 +44,7 @@ pub(crate) struct Figures {
     asked: u64,
     refused: u64,
     waits: Histogram<u64>,
-    /// How much of its time the busiest primary worked.
+    /// How much of the time the busiest primary's processors worked.
     pub(crate) busiest: f64,
     /// And all of them.
     pub(crate) mean: f64,
