@@ -102,8 +102,8 @@ simulate: ## Try HISTORIES=1000000 simulated histories from SEED= on; ONLY=all s
 	$(TARGET_DIR)/simulate/simulate $(if $(SEED),--seed $(SEED)) \
 		$(if $(ONLY),--show $(if $(filter-out all,$(ONLY)),--only $(ONLY)),--histories $(HISTORIES))
 
-scaling: ## Simulate many hot events on many primaries; prints the tables of docs/scaling.md
-	@$(CARGO) run -q --profile simulate -p utsavam-simulation --example scaling
+scaling: ## Model a night of 1, 10, 100 and 1,000 times as much; prints a table of docs/scaling.md
+	@$(CARGO) run -q -p utsavam-tests --bin scaling
 
 mutants: ## Change the rules and the queue in hundreds of places, count what the tests notice
 	deploy/mutants.sh $(CARGO)

@@ -87,6 +87,8 @@ choose_settings() {
   export UTSAVAM__HTTP__TRUSTED_PROXIES=127.0.0.1
   export UTSAVAM__HTTP__SHUTDOWN_DELAY=${UTSAVAM__HTTP__SHUTDOWN_DELAY-3s}
   export UTSAVAM__RATE_LIMIT__BOOK__QUOTA=${UTSAVAM__RATE_LIMIT__BOOK__QUOTA-60000}
+  # Lists and figures come from the standby.
+  export REPLICA_URL=$STANDBY_URL
   # `migrate` did it.
   export UTSAVAM__DATABASE__MIGRATE_ON_START=false
 }

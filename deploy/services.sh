@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs a command with a PostgreSQL and a Redis of its own, and cleans up after it.
 #
-#   deploy/services.sh with NAME -- COMMAND ARGS…   NAME is dev (kept), or thrown away: test,
-#                                                   bench (writes as safely as dev), cluster
-#                                                   (with a standby, and HAProxy is looked for)
+#   deploy/services.sh with NAME -- COMMAND ARGS…   NAME is dev (kept), or thrown away: test
+#                                                   (PgBouncer is looked for), bench (writes as
+#                                                   safely as dev), cluster (with a standby, and
+#                                                   HAProxy is looked for)
 #   deploy/services.sh status NAME                  what runs, and who uses it
 #   deploy/services.sh stop NAME                    ends what a kill -9 left behind
 #   deploy/services.sh clean NAME                   the same, and removes the data
@@ -28,6 +29,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 . "$root/deploy/lib/apt.sh"
 # shellcheck source=lib/haproxy.sh
 . "$root/deploy/lib/haproxy.sh"
+# shellcheck source=lib/pgbouncer.sh
+. "$root/deploy/lib/pgbouncer.sh"
 # shellcheck source=lib/programs.sh
 . "$root/deploy/lib/programs.sh"
 # shellcheck source=lib/ports.sh
@@ -104,7 +107,11 @@ start_services() {
   remove_policy
   if is_thrown_away; then sweep_folders; fi
   open_folder
-  if [[ $name == cluster ]]; then need_programs "$@" haproxy; else need_programs "$@"; fi
+  case $name in
+    test) need_programs "$@" pgbouncer ;;
+    cluster) need_programs "$@" haproxy ;;
+    *) need_programs "$@" ;;
+  esac
   choose_service_user
   for service in "$@"; do
     make_service_folder "$folder/$service"
@@ -121,7 +128,7 @@ start_services() {
   # For tests that start and kill servers of their own: what to run, as whom, and where.
   export SERVICES_FOLDER=$folder SERVICES_USER=$service_user
   export SERVICES_POSTGRES=${postgres_bin-} SERVICES_REDIS=${redis_server-}
-  export SERVICES_HAPROXY=${haproxy-}
+  export SERVICES_HAPROXY=${haproxy-} SERVICES_PGBOUNCER=${pgbouncer-}
   if [[ $name == dev ]]; then say_where_to_look "$@"; fi
 }
 

@@ -165,6 +165,12 @@ CREATE TABLE public.password_tokens (
     CONSTRAINT password_tokens_digest_check CHECK ((octet_length(digest) = 32))
 );
 
+CREATE TABLE public.replica_beats (
+    instance bigint NOT NULL,
+    beat bigint NOT NULL,
+    beat_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.sales_paused (
     slot smallint NOT NULL,
     paused_at timestamp with time zone NOT NULL,
@@ -258,6 +264,9 @@ ALTER TABLE ONLY public.password_tokens
 
 ALTER TABLE ONLY public.password_tokens
     ADD CONSTRAINT password_tokens_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY public.replica_beats
+    ADD CONSTRAINT replica_beats_pkey PRIMARY KEY (instance);
 
 ALTER TABLE ONLY public.sales_paused
     ADD CONSTRAINT sales_paused_pkey PRIMARY KEY (slot);

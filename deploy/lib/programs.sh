@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Finding the programs of PostgreSQL, Redis and HAProxy, and installing them where that is possible
-# without asking. Sourced, never run; install_with_apt comes from apt.sh, find_haproxy from haproxy.sh.
+# Finding the programs of PostgreSQL, Redis, HAProxy and PgBouncer, and installing them where that is
+# possible without asking. Sourced, never run; install_with_apt comes from apt.sh, find_haproxy and
+# find_pgbouncer from files of their own.
 
 readonly postgres_major_min=15 redis_major_min=7
 
@@ -59,6 +60,7 @@ need_programs() {
         postgres) packages+=(postgresql) ;;
         redis) packages+=(redis-server) ;;
         haproxy) packages+=(haproxy) ;;
+        pgbouncer) packages+=(pgbouncer) ;;
         *) ;;
       esac
     fi
@@ -96,6 +98,11 @@ die_what_to_install() {
         missing+=("HAProxy $haproxy_min or newer")
         found+=${haproxy_too_old:+" ($haproxy_too_old is too old)"}
         debian+=' haproxy' fedora+=' haproxy' brew+=' haproxy'
+        ;;
+      pgbouncer)
+        find_pgbouncer && continue
+        missing+=(PgBouncer)
+        debian+=' pgbouncer' fedora+=' pgbouncer' brew+=' pgbouncer'
         ;;
       *) ;;
     esac

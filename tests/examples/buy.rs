@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Why there is nothing to show for a call.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The answer is no. Programs decide by `code`, which stays as it is.
     Refused { code: String, detail: String },
     /// There was no answer, or always "not now", for as long as we wait.
@@ -25,7 +25,7 @@ pub enum Failure {
 }
 
 /// A user who is logged in.
-pub struct Buyer {
+pub(crate) struct Buyer {
     http: Client,
     base: String,
     token: String,
@@ -33,7 +33,7 @@ pub struct Buyer {
 
 impl Buyer {
     /// Registers, unless somebody has, and logs in.
-    pub async fn log_in(base: &str, email: &str, password: &str) -> Result<Self, Failure> {
+    pub(crate) async fn log_in(base: &str, email: &str, password: &str) -> Result<Self, Failure> {
         let mut buyer = Self {
             http: Client::builder().timeout(ANSWER_MAX).build()?,
             base: base.to_owned(),
@@ -55,7 +55,7 @@ impl Buyer {
 
     /// Books under a key that stands for this wish alone, and is to be kept with
     /// the order: however often it is asked, the booking is made once.
-    pub async fn book(&self, event_id: i64, seats: u32, key: &str) -> Result<Value, Failure> {
+    pub(crate) async fn book(&self, event_id: i64, seats: u32, key: &str) -> Result<Value, Failure> {
         let wish = json!({ "event_id": event_id, "seats": seats });
         self.ask(Method::POST, "/bookings", Some(&wish), Some(key))
             .await
@@ -63,7 +63,7 @@ impl Buyer {
 
     /// Makes a request until it is answered with yes or no; returns what the
     /// answer holds.
-    pub async fn ask(
+    pub(crate) async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -160,7 +160,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 /// Tells what it did, line by line.
-pub async fn buy_and_give_back(base: &str) -> Result<Vec<String>, Failure> {
+pub(crate) async fn buy_and_give_back(base: &str) -> Result<Vec<String>, Failure> {
     let me = format!("{:016x}", fastrand::u64(..));
     let buyer = Buyer::log_in(base, &format!("{me}@example.com"), "correct horse battery").await?;
 

@@ -17,6 +17,7 @@ mod scenarios;
 mod stage;
 mod wall_clock;
 
-pub use instances::{Environment, OwnPostgres};
+pub use instances::{Environment, OwnPgBouncer, OwnPostgres, PoolMode};
 pub use report::{Plan, Report};
 pub use scenarios::{SCENARIOS, Scenario, balanced};
+pub use wall_clock::WallClock;

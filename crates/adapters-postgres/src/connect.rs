@@ -4,14 +4,15 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use diesel::ConnectionResult;
-use diesel_async::AsyncPgConnection;
+use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use group_commit::Limits;
 use percent_encoding::percent_decode_str;
 use tokio_postgres::config::{SslMode, SslNegotiation, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::servers::{self, Servers};
+use crate::pooler::{self, Opened, Pooler};
+use crate::servers::{self, SILENT, Servers};
 use crate::tls::{Roots, Tls, Verified};
 
 /// A transaction that has nothing to do for this long has lost its client: this program
@@ -34,6 +35,8 @@ pub struct PgSettings {
     /// of any host); `sslrootcert` a file of certificates to trust instead of
     /// the system's.
     pub url: String,
+    /// What stands between.
+    pub pooler: Pooler,
     /// The most connections at the same time.
     pub pool_size: u32,
     /// How long to wait for a free connection before saying that the store is busy.
@@ -67,6 +70,14 @@ impl fmt::Debug for PgSettings {
 }
 
 impl PgSettings {
+    /// Reads the URL, without connecting to anybody.
+    ///
+    /// # Errors
+    /// It is wrong, or there is no certificate to trust.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        Sessions::try_new(self).map(|_| ())
+    }
+
     /// Whether a URL names PostgreSQL, with or without a driver suffix.
     pub fn is_postgres(url: &str) -> bool {
         let url = without_driver(url);
@@ -94,6 +105,21 @@ pub enum ConnectError {
          install them (ca-certificates) or name a file by sslrootcert"
     )]
     NoRoots,
+    /// There is a pooler, and nobody said what it does with sessions.
+    #[error(
+        "leads to a connection pooler such as PgBouncer, which may give one connection of \
+         PostgreSQL to several sessions: name PostgreSQL itself, or have the pooler keep a \
+         connection for each session (pool_mode = session) and set database.pooler to session"
+    )]
+    Pooler,
+    /// There is a pooler, and it does not do what was said.
+    #[error(
+        "leads to a connection pooler that gives one connection of PostgreSQL to several \
+         sessions (pool_mode = transaction or statement), although database.pooler is session: \
+         name PostgreSQL itself, or have the pooler keep a connection for each session \
+         (pool_mode = session)"
+    )]
+    SharedSessions,
     /// The server did not answer or did not let us in.
     #[error("no connection to PostgreSQL: {0}")]
     Unreachable(String),
@@ -105,7 +131,13 @@ pub(crate) struct Sessions {
     servers: Servers,
     tls: Option<MakeRustlsConnect>,
     connect_timeout: Duration,
+    pooler: Pooler,
+    /// Statements that begin a session, where the beginning itself cannot say it all.
+    first: Option<String>,
 }
+
+/// A parameter that PgBouncer does not take, unless it is told to ignore it.
+const NOT_FOR_POOLERS: &str = "unsupported startup parameter";
 
 impl Sessions {
     /// Reads the URL, and the certificates if it asks for TLS.
@@ -114,20 +146,91 @@ impl Sessions {
     /// The URL is wrong, or there is no certificate to trust.
     pub(crate) fn try_new(settings: &PgSettings) -> Result<Self, ConnectError> {
         let (configs, tls) = session_configs(settings)?;
+        let first = match settings.pooler {
+            Pooler::None => None,
+            // It opens its own sessions with PostgreSQL, without our options.
+            Pooler::Session => {
+                let limits =
+                    limits(settings).map(|(name, value)| format!("SET {name} = '{value}'"));
+                Some(limits.join(";"))
+            }
+        };
         let direct = configs[0].get_ssl_negotiation() == SslNegotiation::Direct;
         let tls = tls.map(|tls| tls.connector(direct)).transpose()?;
         Ok(Self {
             servers: Servers::new(configs),
             tls,
             connect_timeout: settings.connect_timeout,
+            pooler: settings.pooler,
+            first,
         })
     }
 
     /// Opens one connection, within the time for that for each server of the URL.
     pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
-        self.servers
+        let connected = self
+            .servers
             .connect(self.tls.as_ref(), self.connect_timeout)
-            .await
+            .await;
+        let mut connection: AsyncPgConnection =
+            connected.map_err(ConnectionError::BadConnection)?;
+        if let Some(first) = &self.first {
+            let begun = self.in_time(connection.batch_execute(first)).await;
+            begun
+                .map_err(ConnectionError::BadConnection)?
+                .map_err(ConnectionError::CouldntSetupConfiguration)?;
+        }
+        Ok(connection)
+    }
+
+    /// What the server says within the time for connecting, or that it is silent.
+    async fn in_time<T>(&self, answer: impl Future<Output = T>) -> Result<T, String> {
+        let answer = tokio::time::timeout(self.connect_timeout, answer).await;
+        answer.map_err(|_| SILENT.to_owned())
+    }
+
+    /// As [`connect`](Self::connect), when it is not known yet what the URL leads to.
+    ///
+    /// # Errors
+    /// As [`check_for_pooler`](Self::check_for_pooler).
+    pub(crate) async fn connect_first(&self) -> Result<AsyncPgConnection, ConnectError> {
+        self.check_for_pooler().await?;
+        let connected = self.connect().await;
+        connected.map_err(|error| ConnectError::Unreachable(describe(&error)))
+    }
+
+    /// Makes sure that sessions keep what is theirs, on connections that are closed again.
+    ///
+    /// # Errors
+    /// There is a pooler that was not spoken of, or is not as was said; or nobody answers.
+    async fn check_for_pooler(&self) -> Result<(), ConnectError> {
+        let mut first = self.open().await?;
+        let (is_wrong, wrong) = match self.pooler {
+            Pooler::None => (self.in_time(first.is_pooled()).await, ConnectError::Pooler),
+            Pooler::Session => {
+                let both = [first, self.open().await?];
+                let share = self.in_time(pooler::are_seen_to_share(both)).await;
+                (share, ConnectError::SharedSessions)
+            }
+        };
+        match is_wrong.flatten().map_err(ConnectError::Unreachable)? {
+            true => Err(wrong),
+            false => Ok(()),
+        }
+    }
+
+    async fn open(&self) -> Result<Opened, ConnectError> {
+        let opened = self
+            .servers
+            .connect(self.tls.as_ref(), self.connect_timeout)
+            .await;
+        opened.map_err(|refusal| {
+            let is_poolers = self.pooler == Pooler::None && refusal.contains(NOT_FOR_POOLERS);
+            match is_poolers {
+                true => ConnectError::Pooler,
+                false => ConnectError::Unreachable(refusal),
+            }
+        })
     }
 }
 
@@ -174,25 +277,12 @@ fn session_config(
         let problem = "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full";
         return Err(ConnectError::Url(problem.to_owned()));
     }
-    // A session that lost its client or stands still must not keep a row locked, or no
-    // longer than others would wait for it: a COMMIT that got lost on the way never comes.
-    // Statements find their rows by index, and these are in memory or on a disk
-    // without a head to move; PostgreSQL's own default, 4, has it read a table of
-    // a thousand rows from end to end instead. Measured with that many events on
-    // sale, 1.1 gives a quarter more bookings to 16 clients.
-    let limits = format!(
-        "-c lock_timeout={} -c statement_timeout={} -c idle_in_transaction_session_timeout={} \
-         -c client_connection_check_interval=1000 -c default_transaction_isolation=read\\ committed \
-         -c random_page_cost=1.1",
-        settings.lock_timeout.as_millis(),
-        settings.statement_timeout.as_millis(),
-        settings.lock_timeout.max(IDLE_MIN).as_millis(),
-    );
-    let options = match config.get_options() {
-        Some(given) => format!("{limits} {given}"),
-        None => limits,
-    };
-    config.options(options);
+    if settings.pooler == Pooler::None {
+        let limits = limits(settings);
+        let limits = limits.map(|(name, value)| format!("-c {name}={}", value.replace(' ', "\\ ")));
+        let given = config.get_options().unwrap_or_default();
+        config.options(format!("{} {given}", limits.join(" ")).trim_end());
+    }
     config.connect_timeout(settings.connect_timeout);
     // For a connection that went without a word, as at a firewall, while others go on.
     config.keepalives_idle(KEEPALIVE);
@@ -203,6 +293,33 @@ fn session_config(
         config.application_name("utsavam");
     }
     Ok(config)
+}
+
+/// What every session of ours has for itself.
+///
+/// One that lost its client or stands still must not keep a row locked, or no
+/// longer than others would wait for it: a COMMIT that got lost on the way never comes.
+///
+/// Statements find their rows by index, and these are in memory or on a disk
+/// without a head to move; PostgreSQL's own default, 4, has it read a table of
+/// a thousand rows from end to end instead. Measured with that many events on
+/// sale, 1.1 gives a quarter more bookings to 16 clients.
+fn limits(settings: &PgSettings) -> [(&'static str, String); 6] {
+    let milliseconds = |time: Duration| time.as_millis().to_string();
+    [
+        ("lock_timeout", milliseconds(settings.lock_timeout)),
+        (
+            "statement_timeout",
+            milliseconds(settings.statement_timeout),
+        ),
+        (
+            "idle_in_transaction_session_timeout",
+            milliseconds(settings.lock_timeout.max(IDLE_MIN)),
+        ),
+        ("client_connection_check_interval", "1000".to_owned()),
+        ("default_transaction_isolation", "read committed".to_owned()),
+        ("random_page_cost", "1.1".to_owned()),
+    ]
 }
 
 /// Takes `sslmode` and `sslrootcert` out of the URL: the driver does not know
@@ -280,6 +397,7 @@ mod tests {
     fn settings(url: &str) -> PgSettings {
         PgSettings {
             url: url.to_owned(),
+            pooler: Pooler::None,
             pool_size: 1,
             acquire_timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),

@@ -66,7 +66,8 @@ impl Database {
     /// `wait` has passed.
     ///
     /// # Errors
-    /// The URL is wrong (at once), or nobody answered in time.
+    /// The URL is wrong or leads to a pooler that is not as the settings say (at once), or
+    /// nobody answered in time.
     pub async fn connect(settings: &PgSettings, wait: Duration) -> Result<Self, ConnectError> {
         let sessions = Sessions::try_new(settings)?;
         let deadline = tokio::time::Instant::now() + wait;
@@ -74,10 +75,11 @@ impl Database {
         const PAUSE: Duration = Duration::from_millis(200);
         let mut reason = format!("no answer within {wait:?}");
         loop {
-            let attempt = tokio::time::timeout_at(deadline, sessions.connect()).await;
+            let attempt = tokio::time::timeout_at(deadline, sessions.connect_first()).await;
             match attempt {
                 Ok(Ok(connection)) => return Ok(Self::new(settings, sessions, connection)),
-                Ok(Err(error)) => reason = connect::describe(&error),
+                Ok(Err(ConnectError::Unreachable(why))) => reason = why,
+                Ok(Err(error)) => return Err(error),
                 // What an earlier attempt was told says more than that this
                 // one was cut short.
                 Err(_) => {}

@@ -16,8 +16,10 @@ mod error;
 mod in_turn;
 mod migrate;
 mod pool;
+mod pooler;
 mod prepared;
 mod pulse;
+mod replica;
 mod rows;
 mod schema;
 mod servers;
@@ -30,8 +32,10 @@ pub use connect::{ConnectError, PgSettings};
 pub use database::{Database, PoolUse};
 pub use group_commit::{Limits, Load};
 pub use migrate::{MigrateError, Migrated, migrate, schema_is_current};
+pub use pooler::Pooler;
+pub use replica::{Replica, ReplicaUse};
 pub use store::{
     PgAccountStore, PgApiKeyStore, PgArchive, PgAuditLog, PgBookingRecords, PgBookingStore,
-    PgDemoStore, PgEventStore, PgMaintenance, PgProbe, PgReconciliation, PgSalesControl,
-    PgSalesReports, PgSessionStore, PgUserStore,
+    PgDemoStore, PgEventStore, PgMaintenance, PgProbe, PgReconciliation, PgReplicaCatalogue,
+    PgReplicaReports, PgSalesControl, PgSalesReports, PgSessionStore, PgUserStore,
 };

@@ -16,6 +16,7 @@ use domain::ports::StoreError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument;
 
 use crate::connect::Sessions;
 
@@ -81,7 +82,7 @@ impl Pulse {
         patience: Duration,
     ) -> Asking {
         let pulse = self.clone();
-        Asking(tokio::spawn(async move {
+        let asking = async move {
             pulse.listen(connection, patience).await;
             let mut broken = 0;
             loop {
@@ -109,7 +110,9 @@ impl Pulse {
                 }
                 tokio::time::sleep(RETRY).await;
             }
-        }))
+        };
+        // Whose server that is, the log tells by the span.
+        Asking(tokio::spawn(asking.in_current_span()))
     }
 
     /// Returns when the connection is of no use any more. That it broke, or fell silent
@@ -218,9 +221,17 @@ pub(crate) enum Refusal {
     Away,
 }
 
+/// What is said by PostgreSQL, the system, and poolers for it.
+const AWAY: [&str; 4] = [
+    "the database system is",
+    "error connecting",
+    "cannot connect to server",
+    "server login has been failing",
+];
+
 impl Refusal {
     pub(crate) fn of(text: &str) -> Self {
-        if text.contains("the database system is") || text.contains("error connecting") {
+        if AWAY.iter().any(|away| text.contains(away)) {
             Self::Away
         } else if text.contains("db error") && !text.contains("terminating connection") {
             Self::Full
@@ -252,6 +263,19 @@ mod tests {
             (
                 "error connecting to server: Connection refused (os error 111)",
                 Refusal::Away,
+            ),
+            (
+                "db error: FATAL: pgbouncer cannot connect to server",
+                Refusal::Away,
+            ),
+            (
+                "db error: FATAL: server login has been failing, try again later \
+                 (server_login_retry)",
+                Refusal::Away,
+            ),
+            (
+                "db error: FATAL: no more connections allowed (max_client_conn)",
+                Refusal::Full,
             ),
             (
                 "terminating connection due to administrator command",

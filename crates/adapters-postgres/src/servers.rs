@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
-use tokio_postgres::NoTls;
+use tokio_postgres::tls::TlsStream;
+use tokio_postgres::{Client, Connection, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::connect::describe;
 use crate::pulse::Refusal;
+
+/// What is said of a server that stands still.
+pub(crate) const SILENT: &str = "the server accepted the connection and said nothing";
 
 /// Where sessions are opened. Cheap to clone; all clones use the same server.
 #[derive(Clone)]
@@ -32,11 +35,14 @@ impl Servers {
 
     /// Opens a session at the first that lets us in, each within this time: the driver's
     /// own limit ends when the server has accepted, which even one that stands still does.
-    pub(crate) async fn connect(
+    ///
+    /// # Errors
+    /// What they say who do not.
+    pub(crate) async fn connect<S: Session>(
         &self,
         tls: Option<&MakeRustlsConnect>,
         each: Duration,
-    ) -> ConnectionResult<AsyncPgConnection> {
+    ) -> Result<S, String> {
         let (first, count) = (self.used.load(Ordering::Relaxed), self.configs.len());
         let mut refusals = Vec::new();
         for index in (first..count).chain(0..first) {
@@ -49,32 +55,53 @@ impl Servers {
                     }
                     return Ok(connection);
                 }
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "the server accepted the connection and said nothing".to_owned(),
+                Ok(Err(refusal)) => refusal,
+                Err(_) => SILENT.to_owned(),
             };
             // It is the right one, and has no place left.
             if count == 1 || Refusal::of(&refusal) == Refusal::Full {
-                return Err(ConnectionError::BadConnection(refusal));
+                return Err(refusal);
             }
             refusals.push(format!("{}: {refusal}", name(config)));
         }
-        Err(ConnectionError::BadConnection(refusals.join("; ")))
+        Err(refusals.join("; "))
     }
 }
 
-async fn connect_to(
+/// What a session is used as.
+pub(crate) trait Session: Sized {
+    /// Takes a connection that has just been opened, with what drives it.
+    fn over<S>(
+        client: Client,
+        connection: Connection<Socket, S>,
+    ) -> impl Future<Output = Result<Self, String>> + Send
+    where
+        S: TlsStream + Unpin + Send + 'static;
+}
+
+impl Session for AsyncPgConnection {
+    async fn over<S>(client: Client, connection: Connection<Socket, S>) -> Result<Self, String>
+    where
+        S: TlsStream + Unpin + Send + 'static,
+    {
+        let made = Self::try_from_client_and_connection(client, connection).await;
+        made.map_err(|error| error.to_string())
+    }
+}
+
+async fn connect_to<S: Session>(
     config: &tokio_postgres::Config,
     tls: Option<&MakeRustlsConnect>,
-) -> ConnectionResult<AsyncPgConnection> {
-    let failed = |error| ConnectionError::BadConnection(describe(&error));
+) -> Result<S, String> {
+    let failed = |error| describe(&error);
     match tls {
         Some(tls) => {
             let (client, connection) = config.connect(tls.clone()).await.map_err(failed)?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+            S::over(client, connection).await
         }
         None => {
             let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+            S::over(client, connection).await
         }
     }
 }

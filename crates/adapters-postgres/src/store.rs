@@ -14,6 +14,7 @@ mod reconciliation;
 mod sales;
 mod sales_control;
 mod sessions;
+mod stale;
 mod totals;
 mod users;
 
@@ -31,6 +32,7 @@ pub use reconciliation::PgReconciliation;
 pub use sales::PgSalesReports;
 pub use sales_control::PgSalesControl;
 pub use sessions::PgSessionStore;
+pub use stale::{PgReplicaCatalogue, PgReplicaReports};
 pub use users::PgUserStore;
 
 use chrono::{DateTime, Utc};

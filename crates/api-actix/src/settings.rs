@@ -138,6 +138,14 @@ pub struct DatabaseSettings {
     /// `./utsavam-data/`, `sqlite://path`, `sqlite::memory:`, or
     /// `postgres://user:password@host:5432/database`.
     pub url: String,
+    /// A hot standby of the PostgreSQL at `url` (`REPLICA_URL`), which lists and figures
+    /// are read from.
+    pub replica_url: Option<String>,
+    /// How old they may be then.
+    #[serde(with = "humantime_serde")]
+    pub replica_lag_max: Duration,
+    /// What stands between this program and PostgreSQL.
+    pub pooler: Pooler,
     /// The most connections at the same time.
     pub pool_size: u32,
     /// How long a request waits for a free connection.
@@ -165,6 +173,18 @@ pub struct DatabaseSettings {
     pub wait: Duration,
     /// Whether `serve` migrates the database before it listens.
     pub migrate_on_start: bool,
+}
+
+/// What stands between this program and PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooler {
+    /// Nothing that knows what a session is.
+    #[default]
+    None,
+    /// A pooler that keeps one connection of PostgreSQL for each session, as PgBouncer does
+    /// with `pool_mode = session`.
+    Session,
 }
 
 /// `[sqlite]`
@@ -388,6 +408,8 @@ impl Settings {
     pub fn redacted(&self) -> Self {
         let mut shown = self.clone();
         shown.database.url = redact_url(&shown.database.url);
+        let replica_url = shown.database.replica_url.as_deref();
+        shown.database.replica_url = replica_url.map(redact_url);
         shown.redis.url = shown.redis.url.as_deref().map(redact_url);
         shown.admin.key = "***".to_owned();
         let second_key = shown.admin.second_key.as_mut();
@@ -401,9 +423,10 @@ impl Settings {
 /// Environment variables that mean something to us, with their values.
 type Variables = config::Map<String, String>;
 
-/// The variables that operators of the older service already set.
-const WELL_KNOWN: [(&str, &str); 5] = [
+/// The variables that operators of the older service already set, and one beside them.
+const WELL_KNOWN: [(&str, &str); 6] = [
     ("DATABASE_URL", "database.url"),
+    ("REPLICA_URL", "database.replica_url"),
     ("REDIS_URL", "redis.url"),
     ("ADMIN_KEY", "admin.key"),
     ("HOST", "http.host"),

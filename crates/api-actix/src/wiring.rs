@@ -144,14 +144,19 @@ pub(crate) struct Plan {
 }
 
 enum StorePlan {
-    Postgres(postgres::Plan),
+    Postgres(Box<postgres::Plan>),
     Embedded(SqliteSettings),
 }
 
 impl Plan {
     pub(crate) fn try_new(settings: &Settings) -> Result<Self, Failure> {
         let store = if PgSettings::is_postgres(&settings.database.url) {
-            StorePlan::Postgres(postgres::Plan::new(settings))
+            StorePlan::Postgres(Box::new(postgres::Plan::try_new(settings)?))
+        } else if settings.database.replica_url.is_some() {
+            return Err(Failure::new(
+                "the setting database.replica_url (REPLICA_URL) needs a PostgreSQL in \
+                 database.url (DATABASE_URL), of which it is a replica",
+            ));
         } else {
             StorePlan::Embedded(embedded::settings(settings)?)
         };

@@ -1,7 +1,8 @@
-//! PostgreSQL and Redis of a scenario's own, to be killed and started again
+//! PostgreSQL, Redis and PgBouncer of a scenario's own, to be killed and started again
 //! without troubling anybody else. `deploy/services.sh` says where the programs
 //! are and as whom they run.
 
+mod pgbouncer;
 mod postgres;
 mod redis;
 
@@ -10,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+pub use pgbouncer::{OwnPgBouncer, PoolMode};
 pub use postgres::OwnPostgres;
 pub(crate) use postgres::{USERS, add_users};
 pub(crate) use redis::OwnRedis;

@@ -14,14 +14,14 @@ const SOURCE: &str = include_str!("clock_shift.c");
 
 /// The wall clock of one or more processes.
 #[derive(Debug)]
-pub(crate) struct WallClock {
+pub struct WallClock {
     folder: TempDir,
 }
 
 impl WallClock {
     /// One that is right. `None` where there is no compiler for C, or no way to
     /// put a library in front of another.
-    pub(crate) fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         if !cfg!(target_os = "linux") {
             return None;
         }
@@ -42,7 +42,7 @@ impl WallClock {
     }
 
     /// From now on it is so many seconds ahead.
-    pub(crate) fn set(&self, seconds: i64) {
+    pub fn set(&self, seconds: i64) {
         // In place: it is mapped by those who read it.
         let file = std::fs::File::options()
             .create(true)
@@ -55,7 +55,7 @@ impl WallClock {
     }
 
     /// What the environment of a process needs.
-    pub(crate) fn environment(&self) -> Environment {
+    pub fn environment(&self) -> Environment {
         vec![
             ("LD_PRELOAD", self.library().display().to_string()),
             ("CLOCK_SHIFT", self.shift().display().to_string()),

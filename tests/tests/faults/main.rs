@@ -1,6 +1,7 @@
 //! Short versions of what `make faults` plays: the promises hold while servers
 //! and their dependencies are killed, cut off and misled.
 
+mod replica;
 mod standby;
 
 use utsavam_tests::faults::{Plan, Report, Scenario};

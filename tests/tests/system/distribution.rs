@@ -1,144 +1,132 @@
-//! Whether `docs/scaling.md` says truly how the tables could be spread over many
-//! primaries, and what is in the way of it.
-//!
-//! The rules are those of Citus: a unique constraint of a table that is spread
-//! contains the column by which it is; a foreign key leads to a table that is
-//! everywhere, or to one that is spread alike, by the columns by which both are;
-//! and such tables have no triggers.
+//! `docs/scaling.md` says how the tables would be spread over a distributed PostgreSQL, and
+//! what stands in the way. Both are held against the catalogue of a real database.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use utsavam_tests::{Sql, TestDatabase};
+use utsavam_tests::TestDatabase;
 
-const DOCUMENT: &str = include_str!("../../../docs/scaling.md");
+const PAGE: &str = include_str!("../../../docs/scaling.md");
 
-/// In one place, and not worth a line in the table.
-const LOCAL: &str = "__diesel_schema_migrations";
-
-/// Tables whose rows of one event are on one primary, by the column that names it.
-const TOGETHER: [(&str, &str); 4] = [
-    ("events", "id"),
-    ("bookings", "event_id"),
-    ("event_sales", "event_id"),
-    ("deletions_pending", "event_id"),
-];
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
-    SpreadBy(String),
+/// Where a table would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place<'p> {
+    /// Spread by that column; those of one kind are together.
+    Spread { kind: &'p str, column: &'p str },
+    /// A copy on every node.
     Everywhere,
-    One,
+    /// On one node.
+    OneNode,
 }
 
-/// The first cells of the lines of the table with that head.
-fn lines(head: &str) -> Vec<Vec<String>> {
-    let mut lines = DOCUMENT.lines().skip_while(|line| !line.starts_with(head));
-    assert!(
-        lines.next().is_some(),
-        "docs/scaling.md has no table {head}"
-    );
-    let lines = lines.skip(1).take_while(|line| line.starts_with('|'));
-    let cells = |line: &str| {
-        let cells = line.trim_matches('|').split('|');
-        cells.map(|cell| cell.trim().replace('`', "")).collect()
-    };
-    lines.map(cells).collect()
+/// The rows of the table that begins with that head.
+fn rows(head: &str) -> impl Iterator<Item = Vec<&'static str>> {
+    let (_, table) = PAGE.split_once(head).expect("the page has the table");
+    let lines = table.lines().skip(2);
+    lines
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.split('|').map(|cell| cell.trim().trim_matches('`')))
+        .map(|cells| cells.skip(1).collect())
 }
 
-fn places() -> BTreeMap<String, Place> {
-    let lines = lines("| table | spread by |");
-    let place = |text: &str| match text {
-        "everywhere" => Place::Everywhere,
-        "one place" => Place::One,
-        column => Place::SpreadBy(column.to_owned()),
-    };
-    let mut places: BTreeMap<_, _> = lines
-        .into_iter()
-        .map(|cells| (cells[0].clone(), place(&cells[1])))
-        .collect();
-    places.insert(LOCAL.to_owned(), Place::One);
-    places
+fn places() -> BTreeMap<&'static str, Place<'static>> {
+    let places = rows("| table | where | by |").map(|cells| {
+        let place = match (cells[1], cells[2]) {
+            ("every node", _) => Place::Everywhere,
+            ("one node", _) => Place::OneNode,
+            (kind, column) => Place::Spread { kind, column },
+        };
+        (cells[0], place)
+    });
+    places.collect()
 }
 
-/// What the catalogue says is in the way of it.
-async fn in_the_way(sql: &Sql, places: &BTreeMap<String, Place>) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let unique = sql
-        .rows(
-            "SELECT t.relname, i.relname, coalesce((
-                 SELECT string_agg(a.attname, ',' ORDER BY a.attnum) FROM pg_attribute a
-                 WHERE a.attrelid = t.oid AND a.attnum = ANY (x.indkey)), '')
-             FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
-             WHERE x.indisunique AND t.relnamespace = 'public'::regnamespace",
-        )
-        .await;
-    for row in unique {
-        let [table, index, columns] = &row[..] else {
-            panic!("three columns were asked for: {row:?}");
-        };
-        if let Place::SpreadBy(by) = &places[table]
-            && !columns.split(',').any(|column| column == by)
-        {
-            found.insert(index.clone());
-        }
+fn obstacles() -> BTreeSet<&'static str> {
+    rows("| obstacle | of |").map(|cells| cells[0]).collect()
+}
+
+/// Whether a unique index can be kept: each node sees its own rows alone.
+fn is_unique_everywhere(place: Place, columns: &[&str]) -> bool {
+    match place {
+        Place::Spread { column, .. } => columns.contains(&column),
+        Place::Everywhere | Place::OneNode => true,
     }
-    let foreign = sql
-        .rows(
-            "SELECT c.conname, f.relname, t.relname, fa.attname, ta.attname
-             FROM pg_constraint c JOIN pg_class f ON f.oid = c.conrelid JOIN pg_class t ON t.oid = c.confrelid
-             JOIN pg_attribute fa ON fa.attrelid = f.oid AND fa.attnum = c.conkey[1]
-             JOIN pg_attribute ta ON ta.attrelid = t.oid AND ta.attnum = c.confkey[1]
-             WHERE c.contype = 'f' AND c.connamespace = 'public'::regnamespace",
-        )
-        .await;
-    for row in foreign {
-        let [name, from, to, from_column, to_column] = &row[..] else {
-            panic!("five columns were asked for: {row:?}");
-        };
-        let is_together = TOGETHER.contains(&(from.as_str(), from_column))
-            && TOGETHER.contains(&(to.as_str(), to_column));
-        let stays = match (&places[from], &places[to]) {
-            (_, Place::Everywhere) | (Place::One, Place::One) => true,
-            (Place::SpreadBy(_), Place::SpreadBy(_)) => is_together,
-            _ => false,
-        };
-        if !stays {
-            found.insert(name.clone());
+}
+
+/// Whether a foreign key can be checked without asking another node.
+fn is_checked_at_home(from: (Place, &[&str]), to: (Place, &[&str])) -> bool {
+    match (from.0, to.0) {
+        (Place::Spread { .. } | Place::OneNode, Place::Everywhere)
+        | (Place::Everywhere, Place::Everywhere)
+        | (Place::OneNode, Place::OneNode) => true,
+        (
+            Place::Spread { kind, column },
+            Place::Spread {
+                kind: to_kind,
+                column: to_column,
+            },
+        ) => {
+            let pairs = from.1.iter().zip(to.1);
+            let mut pairs = pairs.map(|(from, to)| (*from, *to));
+            kind == to_kind && pairs.any(|pair| pair == (column, to_column))
         }
+        _ => false,
     }
-    let triggers = sql
-        .rows(
-            "SELECT t.relname, g.tgname FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid
-             WHERE NOT g.tgisinternal AND t.relnamespace = 'public'::regnamespace",
-        )
-        .await;
-    for row in triggers {
-        if places[&row[0]] != Place::One {
-            found.insert(row[1].clone());
-        }
-    }
-    found
+}
+
+fn names(cell: &str) -> Vec<&str> {
+    cell.split(',').collect()
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_of_many_primaries_is_what_the_document_says() {
+async fn what_stands_in_the_way_of_spreading_the_tables_is_what_the_page_says() {
     let database = TestDatabase::migrated().await;
     let sql = database.sql().await;
-    let tables = sql
-        .rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        .await;
-    let tables: BTreeSet<String> = tables.into_iter().flatten().collect();
     let places = places();
-    assert_eq!(places.keys().cloned().collect::<BTreeSet<_>>(), tables);
-    for (table, column) in TOGETHER {
-        assert_eq!(places[table], Place::SpreadBy(column.to_owned()), "{table}");
-    }
 
-    let said = lines("| in the way |")
-        .into_iter()
-        .map(|mut line| line.swap_remove(0));
-    assert_eq!(
-        said.collect::<BTreeSet<_>>(),
-        in_the_way(&sql, &places).await
-    );
+    let tables = "SELECT relname FROM pg_class
+                  WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
+    let tables = sql.rows(tables).await;
+    let tables: BTreeSet<&str> = tables.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(tables, places.keys().copied().collect());
+
+    let mut found = BTreeSet::new();
+    let indexes = "SELECT t.relname, i.relname, string_agg(a.attname, ',')
+                   FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+                   JOIN pg_class t ON t.oid = x.indrelid
+                   JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = ANY (x.indkey)
+                   WHERE x.indisunique AND t.relnamespace = 'public'::regnamespace
+                   GROUP BY 1, 2";
+    for row in sql.rows(indexes).await {
+        if !is_unique_everywhere(places[row[0].as_str()], &names(&row[2])) {
+            found.insert(row[1].clone());
+        }
+    }
+    // The columns of both sides, in the order in which they belong together.
+    let keys = "SELECT c.conname, f.relname, t.relname, string_agg(fa.attname, ',' ORDER BY k.n),
+                       string_agg(ta.attname, ',' ORDER BY k.n)
+                FROM pg_constraint c JOIN pg_class f ON f.oid = c.conrelid
+                JOIN pg_class t ON t.oid = c.confrelid
+                CROSS JOIN unnest(c.conkey, c.confkey) WITH ORDINALITY AS k (own, other, n)
+                JOIN pg_attribute fa ON fa.attrelid = f.oid AND fa.attnum = k.own
+                JOIN pg_attribute ta ON ta.attrelid = t.oid AND ta.attnum = k.other
+                WHERE c.contype = 'f' GROUP BY 1, 2, 3";
+    let keys = sql.rows(keys).await;
+    assert!(keys.len() > 5, "the foreign keys were not found");
+    for row in keys {
+        let (from, to) = (names(&row[3]), names(&row[4]));
+        let from = (places[row[1].as_str()], from.as_slice());
+        let to = (places[row[2].as_str()], to.as_slice());
+        if !is_checked_at_home(from, to) {
+            found.insert(row[0].clone());
+        }
+    }
+    let triggers = "SELECT t.relname, g.tgname FROM pg_trigger g
+                    JOIN pg_class t ON t.oid = g.tgrelid WHERE NOT g.tgisinternal";
+    for row in sql.rows(triggers).await {
+        if matches!(places[row[0].as_str()], Place::Spread { .. }) {
+            found.insert(row[1].clone());
+        }
+    }
+    let found: BTreeSet<&str> = found.iter().map(String::as_str).collect();
+    assert_eq!(found, obstacles());
 }

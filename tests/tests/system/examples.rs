@@ -2,7 +2,7 @@
 //! loses the answer to a booking.
 
 #[path = "../../examples/buy.rs"]
-#[expect(dead_code, unreachable_pub, reason = "it is a program")]
+#[expect(dead_code, reason = "it is a program")]
 mod buy;
 
 use std::net::SocketAddr;

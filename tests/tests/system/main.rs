@@ -24,6 +24,7 @@ mod mixed_traffic;
 mod outages;
 mod overload;
 mod pauses;
+mod poolers;
 mod process;
 mod races;
 mod reconcile;

@@ -35,6 +35,13 @@ async fn impossible_values_are_named() {
         ("UTSAVAM__DATABASE__POOL_SIZE", "0"),
         ("UTSAVAM__DATABASE__WAIT", "5 parsecs"),
         ("UTSAVAM__DATABASE__MIGRATE_ON_START", "perhaps"),
+        ("UTSAVAM__DATABASE__POOLER", "transaction"),
+        ("UTSAVAM__DATABASE__REPLICA_LAG_MAX", "0s"),
+        ("UTSAVAM__DATABASE__REPLICA_LAG_MAX", "2h"),
+        (
+            "UTSAVAM__DATABASE__REPLICA_URL",
+            "mysql://u:s3cret@127.0.0.1/x",
+        ),
         ("UTSAVAM__BOOKING__SEATS_MAX", "0"),
         ("UTSAVAM__BOOKING__SEATS_MAX", "2147483648"),
         ("UTSAVAM__GATE__RECONCILE_INTERVAL", "0s"),

@@ -110,19 +110,25 @@ prepared!(
 
 /// Upcoming events behind a place are those behind the place or behind now,
 /// whichever is later: one bound, so that the walk begins there and does not
-/// pass all events that have started. `statement_timestamp()`, because an index
-/// cannot be searched for `clock_timestamp()`, which never stands still.
+/// pass all events that have started.
 macro_rules! upcoming {
-    ($columns:literal) => {
+    ($columns:literal, $now:literal) => {
         concat!(
             "SELECT ",
             $columns,
             " FROM events WHERE deleted_at IS NULL AND (start_at, id) > (
-                 greatest(?, statement_timestamp()),
-                 CASE WHEN ? > statement_timestamp() THEN ? ELSE 9223372036854775807 END
+                 greatest(?, ",
+            $now,
+            "), CASE WHEN ? > ",
+            $now,
+            " THEN ? ELSE 9223372036854775807 END
              )
              ORDER BY start_at, id LIMIT ?"
         )
+    };
+    // An index cannot be searched for `clock_timestamp()`, which never stands still.
+    ($columns:literal) => {
+        upcoming!($columns, "statement_timestamp()")
     };
 }
 
@@ -135,6 +141,23 @@ prepared!(
         rows_max: i64 as BigInt,
     } -> (BigInt, Text, Nullable<Text>, Timestamptz, Integer, Integer),
     upcoming!("id, name, venue, start_at, capacity, seats_available")
+);
+
+prepared!(
+    /// As [`ListUpcoming`], on a replica, whose own clock may differ: now is when the primary
+    /// took the last beat that the replica has.
+    ListUpcomingAtBeat {
+        at: DateTime<Utc> as Timestamptz,
+        instance: i64 as BigInt,
+        same_at: DateTime<Utc> as Timestamptz,
+        same_instance: i64 as BigInt,
+        id: i64 as BigInt,
+        rows_max: i64 as BigInt,
+    } -> (BigInt, Text, Nullable<Text>, Timestamptz, Integer, Integer),
+    upcoming!(
+        "id, name, venue, start_at, capacity, seats_available",
+        "(SELECT beat_at FROM replica_beats WHERE instance = ?)"
+    )
 );
 
 prepared!(
@@ -262,6 +285,67 @@ fn column(seats: u32) -> Result<i32, StoreError> {
     i32::try_from(seats).map_err(|_| defect("more seats than a column holds"))
 }
 
+/// A page of the list of events.
+pub(super) struct EventList {
+    upcoming_only: bool,
+    after: Timeline,
+    rows_max: i64,
+}
+
+impl EventList {
+    pub(super) fn new(upcoming_only: bool, page: &Page<Timeline>) -> Self {
+        Self {
+            upcoming_only,
+            after: page.after.unwrap_or_else(earliest),
+            rows_max: page.limit.get() as i64 + 1,
+        }
+    }
+
+    async fn load(self, connection: &AsyncPgConnection) -> QueryResult<Vec<EventRow>> {
+        let Timeline { at, id } = self.after;
+        let rows_max = self.rows_max;
+        if !self.upcoming_only {
+            let list = ListEvents { at, id, rows_max };
+            return list.load(&mut &*connection).await;
+        }
+        let list = ListUpcoming {
+            at,
+            same_at: at,
+            id,
+            rows_max,
+        };
+        list.load(&mut &*connection).await
+    }
+
+    /// As [`load`](Self::load), on a replica that has beats of that instance.
+    pub(super) async fn load_at_beat(
+        self,
+        connection: &AsyncPgConnection,
+        instance: i64,
+    ) -> QueryResult<Vec<EventRow>> {
+        if !self.upcoming_only {
+            return self.load(connection).await;
+        }
+        let Timeline { at, id } = self.after;
+        let list = ListUpcomingAtBeat {
+            at,
+            instance,
+            same_at: at,
+            same_instance: instance,
+            id,
+            rows_max: self.rows_max,
+        };
+        list.load(&mut &*connection).await
+    }
+
+    pub(super) fn listing(
+        rows: Vec<EventRow>,
+        page: &Page<Timeline>,
+    ) -> Result<Listing<Event>, StoreError> {
+        Ok(Listing::from_one_more(rows::all(rows)?, page.limit))
+    }
+}
+
 #[async_trait]
 impl EventCatalogue for PgEventStore {
     async fn find(&self, event_id: EventId) -> Result<Event, FindEventError> {
@@ -276,29 +360,11 @@ impl EventCatalogue for PgEventStore {
         upcoming_only: bool,
         page: Page<Timeline>,
     ) -> Result<Listing<Event>, StoreError> {
-        let Timeline { at, id } = page.after.unwrap_or_else(earliest);
-        let rows_max = page.limit.get() as i64 + 1;
-        let found: Vec<EventRow> = self
+        let list = EventList::new(upcoming_only, &page);
+        let found = self
             .database
-            .read(move |connection| {
-                async move {
-                    if upcoming_only {
-                        ListUpcoming {
-                            at,
-                            same_at: at,
-                            id,
-                            rows_max,
-                        }
-                        .load(connection)
-                        .await
-                    } else {
-                        ListEvents { at, id, rows_max }.load(connection).await
-                    }
-                }
-                .boxed()
-            })
-            .await?;
-        Ok(Listing::from_one_more(rows::all(found)?, page.limit))
+            .read(move |connection| async move { list.load(connection).await }.boxed());
+        EventList::listing(found.await?, &page)
     }
 
     async fn seats_of_upcoming(

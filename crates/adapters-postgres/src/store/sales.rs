@@ -2,6 +2,7 @@
 //! nothing.
 
 use async_trait::async_trait;
+use diesel::QueryResult;
 use diesel::sql_types::{BigInt, Integer, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::model::{Listing, Page, SalesReport, TopSellers};
@@ -32,9 +33,13 @@ prepared!(
     "SELECT coalesce(sum(confirmed_bookings), 0)::bigint FROM booking_totals"
 );
 
-#[async_trait]
-impl SalesReports for PgSalesReports {
-    async fn report(&self, page: Page<TopSellers>) -> Result<SalesReport, StoreError> {
+/// A page of the report.
+pub(super) struct Report(TopEvents);
+
+type Figures = (Vec<EventSalesRow>, (i64,));
+
+impl Report {
+    pub(super) fn new(page: &Page<TopSellers>) -> Self {
         let TopSellers {
             confirmed_bookings,
             id,
@@ -42,28 +47,38 @@ impl SalesReports for PgSalesReports {
             confirmed_bookings: i64::MAX,
             id: i64::MAX,
         });
-        let rows_max = page.limit.get() as i64 + 1;
-        let top = TopEvents {
+        Self(TopEvents {
             confirmed: confirmed_bookings,
             id,
-            rows_max,
-        };
-        let (events, total): (Vec<EventSalesRow>, (i64,)) = self
-            .0
-            .read(move |connection| {
-                async move {
-                    let connection: &AsyncPgConnection = connection;
-                    futures::try_join!(
-                        top.load(&mut &*connection),
-                        ConfirmedTotal {}.get_result(&mut &*connection),
-                    )
-                }
-                .boxed()
-            })
-            .await?;
+            rows_max: page.limit.get() as i64 + 1,
+        })
+    }
+
+    pub(super) async fn load(self, connection: &AsyncPgConnection) -> QueryResult<Figures> {
+        futures::try_join!(
+            self.0.load(&mut &*connection),
+            ConfirmedTotal {}.get_result(&mut &*connection),
+        )
+    }
+
+    pub(super) fn report(
+        (events, total): Figures,
+        page: &Page<TopSellers>,
+    ) -> Result<SalesReport, StoreError> {
         Ok(SalesReport {
             confirmed_bookings_total: total.0,
             events: Listing::from_one_more(rows::all(events)?, page.limit),
         })
+    }
+}
+
+#[async_trait]
+impl SalesReports for PgSalesReports {
+    async fn report(&self, page: Page<TopSellers>) -> Result<SalesReport, StoreError> {
+        let report = Report::new(&page);
+        let found = self
+            .0
+            .read(move |connection| async move { report.load(connection).await }.boxed());
+        Report::report(found.await?, &page)
     }
 }

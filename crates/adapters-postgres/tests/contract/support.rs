@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use adapters_postgres::{Database, Limits, PgSettings};
+use adapters_postgres::{Database, Limits, PgSettings, Pooler};
 use tokio_postgres::{Client, Config, NoTls};
 
 /// A busy machine with many tests is no reason to fail.
@@ -23,6 +23,7 @@ pub(crate) async fn database(name: &str, keep_keys: Duration) -> Database {
 pub(crate) fn settings(name: &str, keep_keys: Duration) -> PgSettings {
     PgSettings {
         url: url_of(name),
+        pooler: Pooler::None,
         pool_size: 4,
         acquire_timeout: PATIENCE,
         connect_timeout: PATIENCE,

@@ -3,8 +3,8 @@
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    Counter, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Counter, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 
 /// Upper ends of the buckets of durations, in seconds: from what a booking takes
@@ -55,6 +55,11 @@ impl Families {
 
     pub(crate) fn gauge(&self, name: &str, help: &str) -> IntGauge {
         self.registered(IntGauge::new(name, help))
+    }
+
+    /// For seconds, which come in fractions.
+    pub(crate) fn gauge_of_seconds(&self, name: &str, help: &str) -> Gauge {
+        self.registered(Gauge::new(name, help))
     }
 
     pub(crate) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {

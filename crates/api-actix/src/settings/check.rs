@@ -131,6 +131,11 @@ impl Settings {
                 return Err(wrong(name, "must be between 1ms and 1h"));
             }
         }
+        let lag_max = self.database.replica_lag_max;
+        if !(Duration::from_millis(50)..=HOUR).contains(&lag_max) {
+            let problem = "must be between 50ms and 1h";
+            return Err(wrong("database.replica_lag_max", problem));
+        }
         if self.http.shutdown_delay > HOUR {
             return Err(wrong("http.shutdown_delay", "must be 1h at most"));
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{
     BookingSettings, DAY, DatabaseSettings, ForwardedHeader, GateSettings, HttpSettings,
-    IdempotencySettings, LogFormat, LogSettings, MetricsSettings, Networks, ReconciliationSettings,
-    RedisSettings, SqliteSettings,
+    IdempotencySettings, LogFormat, LogSettings, MetricsSettings, Networks, Pooler,
+    ReconciliationSettings, RedisSettings, SqliteSettings,
 };
 
 impl Default for HttpSettings {
@@ -36,6 +36,9 @@ impl Default for DatabaseSettings {
     fn default() -> Self {
         Self {
             url: String::new(),
+            replica_url: None,
+            replica_lag_max: Duration::from_secs(1),
+            pooler: Pooler::None,
             pool_size: 16,
             acquire_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),

@@ -155,8 +155,11 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime");
         let _entered = runtime.enter();
-        for setting in ["database.url", "redis.url"] {
-            let variables = Variables::from_iter([(variable(setting), url.clone())]);
+        for setting in ["database.url", "database.replica_url", "redis.url"] {
+            let mut variables = Variables::from_iter([(variable(setting), url.clone())]);
+            if setting == "database.replica_url" {
+                variables.insert("DATABASE_URL".to_owned(), "postgres://h/d".to_owned());
+            }
             let settings = Settings::read(no_file(), &variables);
             let Err(failure) = Plan::try_new(&settings.expect("text")) else {
                 continue;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use adapters_embedded::{SqliteAuditLog, SqliteBookingStore};
-use adapters_postgres::{PgAuditLog, PgBookingStore};
+use adapters_postgres::{PgAuditLog, PgBookingStore, Replica};
 use adapters_redis::RedisSeatGate;
 
 use crate::metrics::{Metrics, set};
@@ -81,6 +81,37 @@ fn watch_pool(metrics: &Metrics, database: adapters_postgres::Database) {
         waits.inc_by(now.waited.saturating_sub(waits.get()));
         wait_time.inc_by((now.wait_time.as_secs_f64() - wait_time.get()).max(0.0));
         timeouts.inc_by(now.timed_out.saturating_sub(timeouts.get()));
+    });
+}
+
+/// Reads that may be stale, and the replica that they go to.
+pub(super) fn watch_replica(metrics: &Metrics, replica: &Arc<Replica>) {
+    let families = metrics.families();
+    let reads = families.counters(
+        "utsavam_stale_reads_total",
+        "Reads that may be stale, by the server that answered: a replica, or the primary after all.",
+        &["server"],
+    );
+    let [by_replica, by_primary] =
+        ["replica", "primary"].map(|server| reads.with_label_values(&[server]));
+    let is_used = families.gauge(
+        "utsavam_replica_used",
+        "1 while reads that may be stale go to the replica, 0 while they go around it.",
+    );
+    let lag = families.gauge_of_seconds(
+        "utsavam_replica_lag_seconds",
+        "How old the oldest change is that the replica is known to lack.",
+    );
+    // Not kept alive by whoever reads figures: it goes with the stores.
+    let replica = Arc::downgrade(replica);
+    metrics.refresh(move || {
+        let Some(now) = replica.upgrade().map(|replica| replica.how_used()) else {
+            return;
+        };
+        by_replica.inc_by(now.by_replica.saturating_sub(by_replica.get()));
+        by_primary.inc_by(now.by_primary.saturating_sub(by_primary.get()));
+        is_used.set(now.is_used.into());
+        lag.set(now.lag.as_secs_f64());
     });
 }
 

@@ -6,30 +6,42 @@ use std::time::Duration;
 use adapters_postgres::{
     ConnectError, Database, Limits, MigrateError, Migrated, PgAccountStore, PgApiKeyStore,
     PgArchive, PgAuditLog, PgBookingRecords, PgBookingStore, PgDemoStore, PgEventStore,
-    PgMaintenance, PgProbe, PgReconciliation, PgSalesControl, PgSalesReports, PgSessionStore,
-    PgSettings, PgUserStore,
+    PgMaintenance, PgProbe, PgReconciliation, PgReplicaCatalogue, PgReplicaReports, PgSalesControl,
+    PgSalesReports, PgSessionStore, PgSettings, PgUserStore, Pooler, Replica,
 };
 
+use domain::ports::{EventCatalogue, SalesReports};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::failure::{Failure, with_causes};
 use crate::metrics::Metrics;
 use crate::redact::redact_url;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 use super::{Queue, Schema, Stores, meters};
 
 pub(super) struct Plan {
     settings: PgSettings,
     wait: Duration,
+    replica: Option<ReplicaPlan>,
+}
+
+/// The replica of the settings.
+struct ReplicaPlan {
+    settings: PgSettings,
+    lag_max: Duration,
 }
 
 impl Plan {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn try_new(settings: &Settings) -> Result<Self, Failure> {
         let database = &settings.database;
         let pg = PgSettings {
             url: database.url.clone(),
+            pooler: match database.pooler {
+                settings::Pooler::None => Pooler::None,
+                settings::Pooler::Session => Pooler::Session,
+            },
             pool_size: database.pool_size,
             acquire_timeout: database.acquire_timeout,
             connect_timeout: database.connect_timeout,
@@ -40,10 +52,21 @@ impl Plan {
             keep_keys: settings.idempotency.keep,
             batches: batches(settings),
         };
-        Self {
+        let replica = database.replica_url.as_ref().map(|url| ReplicaPlan {
+            settings: PgSettings {
+                url: url.clone(),
+                ..pg.clone()
+            },
+            lag_max: database.replica_lag_max,
+        });
+        if let Some(replica) = &replica {
+            replica.settings.check().map_err(ReplicaPlan::refused)?;
+        }
+        Ok(Self {
             settings: pg,
             wait: database.wait,
-        }
+            replica,
+        })
     }
 
     /// Waits for the server, sees to the schema, and opens a pool.
@@ -61,7 +84,12 @@ impl Plan {
         };
         require_current(&database).await?;
         let place = format!("PostgreSQL at {}", redact_url(&self.settings.url));
-        Ok((stores(database, place, metrics), describe(migrated)))
+        let replica = self.replica.map(|replica| replica.follow(&database));
+        let replica = replica.transpose()?;
+        Ok((
+            stores(database, replica, place, metrics),
+            describe(migrated),
+        ))
     }
 
     async fn connect(&self) -> Result<Database, Failure> {
@@ -72,9 +100,22 @@ impl Plan {
                     ConnectError::Unreachable(_) => {
                         format!("{error} (setting database.url, waited {:?})", self.wait)
                     }
-                    error => format!("the setting database.url {error}"),
+                    error => format!("the setting database.url (DATABASE_URL) {error}"),
                 })
             })
+    }
+}
+
+impl ReplicaPlan {
+    /// Does not wait for it: without it everything works.
+    fn follow(self, primary: &Database) -> Result<Replica, Failure> {
+        Replica::follow(&self.settings, self.lag_max, primary).map_err(Self::refused)
+    }
+
+    fn refused(error: ConnectError) -> Failure {
+        Failure::new(format!(
+            "the setting database.replica_url (REPLICA_URL) {error}"
+        ))
     }
 }
 
@@ -124,7 +165,12 @@ impl Queue for PgBookingStore {
     }
 }
 
-fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
+fn stores(
+    database: Database,
+    replica: Option<Replica>,
+    place: String,
+    metrics: &Metrics,
+) -> Stores {
     let events = Arc::new(PgEventStore::new(database.clone()));
     let observer = |queue| Some(metrics.batches.observer(queue));
     let bookings = PgBookingStore::observed(
@@ -135,17 +181,30 @@ fn stores(database: Database, place: String, metrics: &Metrics) -> Stores {
     let audit = PgAuditLog::observed(database.clone(), observer(meters::AUDIT));
     let (bookings, audit) = (Arc::new(bookings), Arc::new(audit));
     meters::watch_postgres(metrics, &database, &bookings, &audit);
+    let sales = PgSalesReports::new(database.clone());
+    let (catalogue, sales): (Arc<dyn EventCatalogue>, Arc<dyn SalesReports>) = match replica {
+        Some(replica) => {
+            let replica = Arc::new(replica);
+            meters::watch_replica(metrics, &replica);
+            let catalogue = PgReplicaCatalogue::new(events.clone(), replica.clone());
+            (
+                Arc::new(catalogue),
+                Arc::new(PgReplicaReports::new(sales, replica)),
+            )
+        }
+        None => (events.clone(), Arc::new(sales)),
+    };
     Stores {
         bookings: bookings.clone(),
         records: Arc::new(PgBookingRecords::new(database.clone())),
-        events: events.clone(),
-        catalogue: events,
+        events,
+        catalogue,
         users: Arc::new(PgUserStore::new(database.clone())),
         accounts: Arc::new(PgAccountStore::new(database.clone())),
         sessions: Arc::new(PgSessionStore::new(database.clone())),
         api_keys: Arc::new(PgApiKeyStore::new(database.clone())),
         audit,
-        sales: Arc::new(PgSalesReports::new(database.clone())),
+        sales,
         control: Arc::new(PgSalesControl::new(database.clone())),
         demo: Arc::new(PgDemoStore::new(database.clone())),
         maintenance: Arc::new(PgMaintenance::new(database.clone())),

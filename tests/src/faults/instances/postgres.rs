@@ -55,6 +55,21 @@ impl OwnPostgres {
 
     /// A standby of this one, which then waits for it with each commit.
     pub async fn standby(&self) -> Self {
+        let standby = self.replica(self.environment.clone()).await;
+        let sql = self.sql().await;
+        sql.run("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+            .await;
+        sql.run("SELECT pg_reload_conf()").await;
+        crate::eventually("the standby is waited for", async || {
+            let state = sql.rows("SELECT sync_state FROM pg_stat_replication").await;
+            state.iter().any(|row| row[0] == "sync")
+        })
+        .await;
+        standby
+    }
+
+    /// A standby of this one, for which nobody waits.
+    pub async fn replica(&self, environment: Environment) -> Self {
         let folder = folder("standby-");
         let primary = format!(
             "host=127.0.0.1 port={} user=utsavam application_name=standby",
@@ -67,17 +82,7 @@ impl OwnPostgres {
             .arg("-D")
             .arg(folder.path().join("data"));
         output(&mut backup);
-        let standby = Self::on(folder, self.environment.clone()).await;
-        let sql = self.sql().await;
-        sql.run("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
-            .await;
-        sql.run("SELECT pg_reload_conf()").await;
-        crate::eventually("the standby is waited for", async || {
-            let state = sql.rows("SELECT sync_state FROM pg_stat_replication").await;
-            state.iter().any(|row| row[0] == "sync")
-        })
-        .await;
-        standby
+        Self::on(folder, environment).await
     }
 
     /// Makes a standby the one that is written to, which waits for nobody.
