@@ -14,6 +14,7 @@ mod connect;
 mod database;
 mod error;
 mod in_turn;
+mod measured;
 mod migrate;
 mod pool;
 mod prepared;
@@ -28,6 +29,7 @@ mod transaction;
 pub use connect::{ConnectError, PgSettings};
 pub use database::{Database, PoolUse};
 pub use group_commit::{Limits, Load};
+pub use measured::TransactionObserver;
 pub use migrate::{MigrateError, Migrated, migrate, schema_is_current};
 pub use store::{
     PgAccountStore, PgApiKeyStore, PgArchive, PgAuditLog, PgBookingRecords, PgBookingStore,

@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use group_commit::{Batch, GroupCommit, Load, NotDone, Observer, Pending, Slot};
+use group_commit::{Batch, GroupCommit, Load, NotDone, Observer, Pending, Slot, TRACES};
+use tracing::Instrument;
 
 use crate::blocks::Trim;
 use crate::breaker::Pass;
@@ -75,7 +76,8 @@ impl Lane {
                 .get_or_init(Handle::current)
                 .spawn(async move {
                     if let Some(batch) = slot.take_at(surroundings::now()) {
-                        runner.run(batch).await;
+                        let span = batch.span();
+                        runner.run(batch).instrument(span).await;
                     }
                 });
         };
@@ -200,10 +202,17 @@ impl Runner {
         if nothing_to_ask {
             return audience.tell(Vec::new());
         }
+        let round_trip = tracing::info_span!(
+            target: TRACES,
+            "round_trip",
+            otel.name = "round trip redis",
+            otel.kind = "client",
+            db.system.name = "redis",
+        );
         let asked = self
             .link
-            .share(pass, async |redis| question.ask(redis).await)
-            .await;
+            .share(pass, async |redis| question.ask(redis).await);
+        let asked = asked.instrument(round_trip).await;
         self.keep(audience.untold(asked.as_deref().unwrap_or_default()));
         // The next batch may begin while everybody is told of this one.
         drop(batch);

@@ -65,7 +65,8 @@ impl SqliteBookingStore {
         let counter = GroupCommit::observed(limits, observer, move |slot| {
             turns.take(move |session| {
                 if let Some(batch) = slot.take() {
-                    batch::run(session, batch, batch::sell);
+                    let span = batch.span();
+                    span.in_scope(|| batch::run(session, batch, batch::sell));
                 }
             });
         });

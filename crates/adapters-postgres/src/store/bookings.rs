@@ -26,6 +26,7 @@ use domain::ports::{BookError, BookingStore, CancelError, StoreError};
 use domain::rules::{SaleAnswer, SaleCommand};
 use futures::FutureExt;
 use group_commit::{GroupCommit, Load, Observer};
+use tracing::Instrument;
 
 use crate::Database;
 use crate::error::defect;
@@ -60,7 +61,9 @@ impl PgBookingStore {
             let (database, settling) = (seller.clone(), unsettled.clone());
             seller.spawn(async move {
                 if let Some(batch) = slot.take() {
-                    batch::run(&database, batch, &settling).await;
+                    let span = batch.span();
+                    let run = batch::run(&database, batch, &settling);
+                    run.instrument(span).await;
                 }
             });
         });

@@ -77,11 +77,9 @@ impl Shop {
     }
 
     fn by_hand(&self, statements: &'static str) {
-        block_on(
-            self.database.write(move |connection| {
-                connection.batch_execute(statements).map_err(before_commit)
-            }),
-        )
+        block_on(self.database.write("by_hand", move |connection| {
+            connection.batch_execute(statements).map_err(before_commit)
+        }))
         .expect("done by hand");
     }
 
@@ -306,7 +304,7 @@ fn an_id_is_never_given_out_twice() {
 #[test]
 fn a_batch_that_changes_nothing_waits_for_no_disk() {
     let shop = Shop::in_memory();
-    let sold = block_on(shop.database.write(|connection| {
+    let sold = block_on(shop.database.write("by_hand", |connection| {
         let commands = [book(99, 1, 1), book(1, 99, 1), cancel(99)];
         let commands: Vec<&SaleCommand> = commands.iter().collect();
         Ok::<_, StoreError>(batch::sell(connection, &commands))
