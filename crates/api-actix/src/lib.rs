@@ -18,6 +18,7 @@ mod redact;
 mod server;
 pub mod settings;
 mod stopping;
+mod traces;
 mod wiring;
 mod worker;
 

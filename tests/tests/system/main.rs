@@ -29,3 +29,4 @@ mod secrets;
 mod settings;
 mod stopping;
 mod tls;
+mod traces;

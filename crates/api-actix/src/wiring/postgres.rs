@@ -61,6 +61,7 @@ impl Plan {
         };
         require_current(&database).await?;
         let place = format!("PostgreSQL at {}", redact_url(&self.settings.url));
+        let database = database.observed(Arc::new(metrics.transaction_observer()));
         Ok((stores(database, place, metrics), describe(migrated)))
     }
 
