@@ -28,7 +28,7 @@ readonly skipped=(
   metrics::what_clients_write_makes_no_label
   # Each server sends its own traces, and only one of them is told to end.
   traces::a_transaction_that_is_no_batch_lies_in_its_request
-  traces::failures_are_marked_and_refusals_are_not
+  traces::refusals_are_no_failures
   traces::no_secret_and_no_address_is_sent
   traces::a_collector_that_is_away_or_silent_keeps_nobody_from_buying
   traces::what_was_sent_is_counted

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -43,6 +43,8 @@ pub struct TraceSpan {
     pub parent: String,
     /// What it is linked to.
     pub links: Vec<Place>,
+    /// Whether it is marked as an error.
+    pub is_error: bool,
     /// What it says, as text.
     pub attributes: BTreeMap<String, String>,
     /// What is said of who sent it, as text.
@@ -196,6 +198,7 @@ impl TraceSpan {
                 .collect(),
             place: Place::of(&span.trace_id, &span.span_id),
             parent: hex(&span.parent_span_id),
+            is_error: span.status.is_some_and(|it| it.code() == StatusCode::Error),
             attributes: texts(&span.attributes),
             name: span.name,
             sender,

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use group_commit::{TRACES, traced};
+use tracing::Span;
 use tracing::span::EnteredSpan;
 
 /// Is told of each transaction that may write when it has ended, one way or another: its
@@ -37,13 +39,17 @@ pub(crate) struct Measured {
 
 impl Measured {
     pub(crate) fn begin(name: &'static str, observer: Option<TransactionObserver>) -> Self {
-        let span = tracing::info_span!(
-            target: group_commit::TRACES,
-            "transaction",
-            otel.name = %format_args!("transaction {name}"),
-            otel.kind = "client",
-            db.system.name = "sqlite",
-        );
+        let span = traced().map(|parent| {
+            tracing::info_span!(
+                target: TRACES,
+                parent: &parent,
+                "transaction",
+                otel.name = %format_args!("transaction {name}"),
+                otel.kind = "client",
+                db.system.name = "sqlite",
+            )
+        });
+        let span = span.unwrap_or_else(Span::none);
         Self {
             name,
             began: Instant::now(),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use group_commit::{TRACES, traced};
 use tokio::time::Instant;
 use tracing::Span;
 
@@ -22,13 +23,17 @@ pub(crate) struct Measured {
 
 impl Measured {
     pub(crate) fn begin(name: &'static str, observer: Option<TransactionObserver>) -> Self {
-        let span = tracing::info_span!(
-            target: group_commit::TRACES,
-            "transaction",
-            otel.name = %format_args!("transaction {name}"),
-            otel.kind = "client",
-            db.system.name = "postgresql",
-        );
+        let span = traced().map(|parent| {
+            tracing::info_span!(
+                target: TRACES,
+                parent: &parent,
+                "transaction",
+                otel.name = %format_args!("transaction {name}"),
+                otel.kind = "client",
+                db.system.name = "postgresql",
+            )
+        });
+        let span = span.unwrap_or_else(Span::none);
         Self {
             name,
             began: Instant::now(),

@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use group_commit::{Batch, GroupCommit, Load, NotDone, Observer, Pending, Slot, TRACES};
-use tracing::Instrument;
+use group_commit::{Batch, GroupCommit, Load, NotDone, Observer, Pending, Slot, TRACES, traced};
+use tracing::{Instrument, Span};
 
 use crate::blocks::Trim;
 use crate::breaker::Pass;
@@ -202,17 +202,10 @@ impl Runner {
         if nothing_to_ask {
             return audience.tell(Vec::new());
         }
-        let round_trip = tracing::info_span!(
-            target: TRACES,
-            "round_trip",
-            otel.name = "round trip redis",
-            otel.kind = "client",
-            db.system.name = "redis",
-        );
         let asked = self
             .link
             .share(pass, async |redis| question.ask(redis).await);
-        let asked = asked.instrument(round_trip).await;
+        let asked = asked.instrument(round_trip()).await;
         self.keep(audience.untold(asked.as_deref().unwrap_or_default()));
         // The next batch may begin while everybody is told of this one.
         drop(batch);
@@ -242,6 +235,21 @@ impl Runner {
     fn untold(&self) -> MutexGuard<'_, Vec<Trim>> {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a trace shows of the asking.
+fn round_trip() -> Span {
+    let span = traced().map(|batch| {
+        tracing::info_span!(
+            target: TRACES,
+            parent: &batch,
+            "round_trip",
+            otel.name = "round trip redis",
+            otel.kind = "client",
+            db.system.name = "redis",
+        )
+    });
+    span.unwrap_or_else(Span::none)
 }
 
 impl fmt::Debug for Lane {

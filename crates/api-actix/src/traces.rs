@@ -2,7 +2,7 @@
 //! HTTP).
 //!
 //! The parts of the program know `tracing` alone: whoever waits for something makes a span with
-//! the target [`TRACES`]. This module turns them into what is sent, and is the only one that
+//! the target [`TRACES`], in a request that is traced and nowhere else. This module turns them into what is sent, and is the only one that
 //! knows OpenTelemetry.
 //!
 //! **What it costs when it is off**: no subscriber wants that target, so each place that would
@@ -11,7 +11,6 @@
 //!
 //! Sending never holds anybody up, see [`queue`].
 
-mod filter;
 mod http;
 mod queue;
 mod request;
@@ -23,7 +22,9 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, SpanExporter as _};
+use tracing::Metadata;
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::Registry;
 use uuid::Uuid;
 
@@ -31,13 +32,12 @@ use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::settings::TracesSettings;
 
-use self::filter::OfTracedRequests;
 use self::queue::Queue;
 pub(crate) use self::queue::SpanCounts;
 pub(crate) use self::request::{RequestTraces, answered};
 
 /// The target of spans that are for traces and not for the log.
-pub(crate) const TRACES: &str = "traces";
+pub(crate) const TRACES: &str = group_commit::TRACES;
 
 /// Links of one span. A batch is linked to all its commands, and `group-commit` has none that
 /// is larger.
@@ -93,7 +93,7 @@ impl Traces {
             .with_location(false)
             .with_threads(false)
             .with_target(false)
-            .with_filter(OfTracedRequests)
+            .with_filter(filter_fn(is_for_traces).with_max_level_hint(LevelFilter::INFO))
     }
 
     /// Shows what became of spans among the metrics.
@@ -108,6 +108,11 @@ impl Traces {
     }
 }
 
+/// No event of the log: it may name an address, or a cause that is nobody else's business.
+fn is_for_traces(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && metadata.target() == TRACES
+}
+
 /// Who sends. What `OTEL_RESOURCE_ATTRIBUTES` says is added.
 fn resource(settings: &TracesSettings) -> Resource {
     let instance = settings.instance.clone();
@@ -119,12 +124,4 @@ fn resource(settings: &TracesSettings) -> Resource {
             KeyValue::new("service.instance.id", instance),
         ])
         .build()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn all_parts_mean_the_same_target() {
-        assert_eq!(super::TRACES, group_commit::TRACES);
-    }
 }

@@ -111,4 +111,4 @@ pub use group_commit::{GroupCommit, Load};
 pub use limits::{Key, Limits};
 pub use observer::Observer;
 pub use pending::{NotDone, NotRun, Pending};
-pub use trace::TRACES;
+pub use trace::{TRACES, traced};

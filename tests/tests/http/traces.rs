@@ -46,10 +46,11 @@ async fn a_booking_is_one_trace_from_its_caller_to_the_transaction() {
     let call = service.client.book(user_id, event_id, 1);
     let call = call.header("traceparent", parent("01"));
     call.header("X-Request-Id", "shop-7").await.expect(201);
+    let with_redis = Store::chosen() == Store::Postgres;
     eventually("the whole trace came", async || {
         let spans = collector.trace(TRACE);
         let has = |name: &str| spans.iter().any(|span| span.name == name);
-        has("POST /bookings") && has("batch bookings")
+        has("POST /bookings") && has("batch bookings") && (!with_redis || has("batch seat_gate"))
     })
     .await;
 
@@ -76,20 +77,21 @@ async fn a_booking_is_one_trace_from_its_caller_to_the_transaction() {
     assert_eq!(wait.links, [batch.place.clone()]);
     let transaction = named(&spans, "transaction sell_seats");
     assert_eq!(transaction.parent, batch.place.span);
-    if Store::chosen() == Store::Postgres {
+    if with_redis {
         assert_eq!(transaction.says("db.system.name"), "postgresql");
-        let gate = named(&spans, "batch seat_gate");
+        // It is asked for the seats, and told that they are spent.
+        let gate = spans.iter().find(|span| span.name == "batch seat_gate");
+        let gate = gate.expect("the gate was asked");
         assert_eq!(gate.links, [request.place.clone()]);
-        let round_trip = named(&spans, "round trip redis");
-        assert_eq!(round_trip.parent, gate.place.span);
+        let mut round_trips = spans.iter().filter(|span| span.name == "round trip redis");
+        assert!(
+            round_trips.any(|span| span.parent == gate.place.span),
+            "{spans:#?}"
+        );
     }
     // Registering and publishing were nobody's trace.
-    assert_eq!(
-        collector.spans().len(),
-        spans.len(),
-        "{:#?}",
-        collector.spans()
-    );
+    let all = collector.spans();
+    assert!(all.iter().all(|span| span.place.trace == TRACE), "{all:#?}");
 }
 
 #[tokio::test]
@@ -156,7 +158,7 @@ async fn no_secret_and_no_address_is_sent() {
     let mut service = traced(&collector, "1").await.start().await;
     let client = service.client.clone();
     let person = client.signed_up("alice@example.com").await;
-    let (_, api_key) = client.api_key(&["book"]).await;
+    let (_, api_key) = client.api_key(&["bookings:write"]).await;
     let event_id = client.publish(5).await;
     let call = client.book(person.id, event_id, 1);
     let call = call.header("Idempotency-Key", "key-of-alice");
@@ -193,21 +195,16 @@ async fn no_secret_and_no_address_is_sent() {
 }
 
 #[tokio::test]
-async fn failures_are_marked_and_refusals_are_not() {
+async fn refusals_are_no_failures() {
     let collector = Collector::start().await;
-    let builder = traced(&collector, "1").await;
-    let mut service = builder
-        .setting("http.body_timeout", "100ms")
-        .setting("http.request_timeout", "200ms")
-        .start()
-        .await;
+    let mut service = traced(&collector, "1").await.start().await;
     service.client.book(1, 1, 0).await.expect(400);
     service.client.get("/nowhere").await.expect(404);
     service.server.terminate().await;
     let spans = collector.spans();
     let refused = named(&spans, "POST /bookings");
     assert_eq!(refused.says("http.response.status_code"), "400");
-    assert_eq!(refused.says("error.type"), "");
+    assert_eq!((refused.says("error.type"), refused.is_error), ("", false));
     let unknown = named(&spans, "GET");
     assert_eq!(unknown.says("http.response.status_code"), "404");
     assert_eq!(unknown.says("http.route"), "");

@@ -54,3 +54,27 @@ async fn a_batch_is_linked_to_every_request_whose_command_it_has() {
     let to_shared = waits.filter(|span| span.links == [shared.place.clone()]);
     assert_eq!(to_shared.count(), 3);
 }
+
+#[tokio::test]
+async fn a_request_that_fails_is_marked() {
+    let collector = Collector::start().await;
+    let (builder, proxy) = Service::builder().await.database_over_a_line().await;
+    let mut service = builder
+        .setting("traces.endpoint", &collector.url())
+        .setting("traces.sample_ratio", "1")
+        .setting("database.acquire_timeout", "1s")
+        .start()
+        .await;
+    let event_id = service.client.publish(5).await;
+    proxy.cut();
+    eventually("a booking finds no database", async || {
+        service.client.book(1, event_id, 1).await.status == 503
+    })
+    .await;
+    service.server.terminate().await;
+    let spans = collector.spans();
+    let failed = spans.iter().find(|span| span.is_error);
+    let failed = failed.unwrap_or_else(|| panic!("no error: {spans:#?}"));
+    assert_eq!(failed.name, "POST /bookings");
+    assert_eq!(failed.says("error.type"), "503");
+}
