@@ -70,11 +70,11 @@ async fn a_booking_is_one_trace_from_its_caller_to_the_transaction() {
 
     let batch = named(&spans, "batch bookings");
     assert_eq!(batch.parent, request.place.span);
-    assert_eq!(batch.links, [request.place.clone()]);
+    assert_eq!(batch.links, std::slice::from_ref(&request.place));
     assert_eq!(batch.says("commands"), "1");
     let wait = named(&spans, "wait bookings");
     assert_eq!(wait.parent, request.place.span);
-    assert_eq!(wait.links, [batch.place.clone()]);
+    assert_eq!(wait.links, std::slice::from_ref(&batch.place));
     let transaction = named(&spans, "transaction sell_seats");
     assert_eq!(transaction.parent, batch.place.span);
     if with_redis {
@@ -82,7 +82,7 @@ async fn a_booking_is_one_trace_from_its_caller_to_the_transaction() {
         // It is asked for the seats, and told that they are spent.
         let gate = spans.iter().find(|span| span.name == "batch seat_gate");
         let gate = gate.expect("the gate was asked");
-        assert_eq!(gate.links, [request.place.clone()]);
+        assert_eq!(gate.links, std::slice::from_ref(&request.place));
         let mut round_trips = spans.iter().filter(|span| span.name == "round trip redis");
         assert!(
             round_trips.any(|span| span.parent == gate.place.span),

@@ -51,7 +51,7 @@ async fn a_batch_is_linked_to_every_request_whose_command_it_has() {
     assert_eq!(shared.parent, shared.links[0].span);
     assert_eq!(shared.place.trace, shared.links[0].trace);
     let waits = spans.iter().filter(|span| span.name == "wait bookings");
-    let to_shared = waits.filter(|span| span.links == [shared.place.clone()]);
+    let to_shared = waits.filter(|span| span.links == std::slice::from_ref(&shared.place));
     assert_eq!(to_shared.count(), 3);
 }
 
