@@ -27,6 +27,13 @@ readonly skipped=(
   metrics::refusals_count_by_their_policy
   metrics::requests_count_by_route_method_and_status
   metrics::what_clients_write_makes_no_label
+  # Each server sends its own traces, and only one of them is told to end.
+  traces::a_transaction_that_is_no_batch_lies_in_its_request
+  traces::refusals_are_no_failures
+  traces::no_secret_and_no_address_is_sent
+  traces::a_collector_that_is_away_or_silent_keeps_nobody_from_buying
+  traces::what_was_sent_is_counted
+  traces::whether_a_request_is_traced_is_up_to_its_caller_and_then_to_the_ratio
   # The size of heads, connections, and where requests come from are HAProxy's business.
   edge::a_head_has_a_size_and_a_number_of_fields
   edge::more_connections_than_may_be_wait_until_one_ends

@@ -21,6 +21,7 @@ pub(crate) enum Failure {
     /// The answer is no. Programs decide by `code`, which stays as it is.
     Refused { code: String, detail: String },
     /// There was no answer, or always "not now", for as long as we wait.
+    #[expect(dead_code, reason = "it is for who reads it")]
     Away(String),
 }
 
@@ -55,7 +56,12 @@ impl Buyer {
 
     /// Books under a key that stands for this wish alone, and is to be kept with
     /// the order: however often it is asked, the booking is made once.
-    pub(crate) async fn book(&self, event_id: i64, seats: u32, key: &str) -> Result<Value, Failure> {
+    pub(crate) async fn book(
+        &self,
+        event_id: i64,
+        seats: u32,
+        key: &str,
+    ) -> Result<Value, Failure> {
         let wish = json!({ "event_id": event_id, "seats": seats });
         self.ask(Method::POST, "/bookings", Some(&wish), Some(key))
             .await

@@ -9,6 +9,7 @@
 mod authority;
 mod balancer;
 mod client;
+mod collector;
 pub mod concurrency;
 mod database;
 mod exposition;
@@ -34,6 +35,7 @@ mod wait;
 pub use authority::{Authority, Certificate};
 pub use balancer::{Balancer, SERVERS};
 pub use client::{Answer, Call, Client, FUTURE, PASSWORD, PAST, Person};
+pub use collector::{Collector, Place, TraceSpan};
 pub use database::TestDatabase;
 pub use exposition::{Exposition, Family, Sample};
 pub use layout::Layout;

@@ -77,7 +77,9 @@ impl<P: Place> Store<P> {
     /// What no port can do.
     async fn by_hand(&self, statements: String) -> Result<(), StoreError> {
         self.database
-            .write(move |connection| connection.batch_execute(&statements).map_err(before_commit))
+            .write("by_hand", move |connection| {
+                connection.batch_execute(&statements).map_err(before_commit)
+            })
             .await
     }
 }

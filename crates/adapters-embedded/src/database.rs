@@ -142,7 +142,8 @@ impl Database {
             path: path.clone(),
             reason: io::Error::other("SQLite needs a path in UTF-8"),
         })?;
-        let writer = migrated(&path, Recipe::writer(name, settings.busy_timeout))?;
+        let writer = Recipe::writer(name, settings.busy_timeout);
+        let writer = migrated(&path, writer.observed(settings.observer.clone()))?;
         let reader = Recipe::reader(name, settings.busy_timeout);
         let readers = std::iter::repeat_with(|| open(&path, reader.clone()))
             .take(settings.readers.get())
@@ -160,7 +161,8 @@ impl Database {
     }
 
     fn open_memory(settings: &SqliteSettings) -> Result<Self, OpenError> {
-        let session = migrated(Path::new("the memory"), Recipe::memory())?;
+        let recipe = Recipe::memory().observed(settings.observer.clone());
+        let session = migrated(Path::new("the memory"), recipe)?;
         Ok(Self::start(Shared {
             readers: None,
             writer: lane("sqlite-memory", vec![session], settings.queue_max)?,
@@ -223,7 +225,7 @@ impl Database {
     /// Runs `work` in a transaction that is committed when it returns `Ok` and
     /// rolled back otherwise. One after the other: nothing that `work` reads
     /// changes until it is committed.
-    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    pub(crate) async fn write<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -231,13 +233,17 @@ impl Database {
     {
         self.shared
             .writer
-            .ask(move |session| session.write(work))
+            .ask(move |session| session.write(name, work))
             .await
     }
 
     /// As [`write`](Self::write), for what makes personal data go: of what was
     /// there before, nothing stays in the log, if nobody is reading in it.
-    pub(crate) async fn write_and_truncate_log<T, E, F>(&self, work: F) -> Result<T, E>
+    pub(crate) async fn write_and_truncate_log<T, E, F>(
+        &self,
+        name: &'static str,
+        work: F,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -246,7 +252,7 @@ impl Database {
         self.shared
             .writer
             .ask(move |session| {
-                let done = session.write(work)?;
+                let done = session.write(name, work)?;
                 session.truncate_log();
                 Ok(done)
             })

@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 
 use domain::ports::StoreError;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::session::Session;
 
@@ -66,9 +67,11 @@ impl Lane {
         E: From<StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let asked_by = Span::current();
         let job: Job = Box::new(move |session| {
+            let outcome = asked_by.in_scope(|| work(session));
             // Nobody may be waiting any more.
-            let _ = reply.send(work(session));
+            let _ = reply.send(outcome);
         });
         self.queue.push(job)?;
         match answer.await {

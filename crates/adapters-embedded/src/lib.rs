@@ -17,6 +17,7 @@
 //! | `files` | the folder, the file, and the lock against a second server |
 //! | `session` | a connection and its transactions |
 //! | `lane` | the threads and their bounded queues |
+//! | `measured` | transactions by name, for metrics and traces |
 //! | `backup` | a copy of a file that a server has open |
 //! | `database` | opening, migrating, handing work to the threads |
 //! | `store` | one file for each port |
@@ -36,6 +37,7 @@ mod files;
 mod gate;
 mod lane;
 mod limiter;
+mod measured;
 mod prepared;
 mod rows;
 mod session;
@@ -46,6 +48,7 @@ pub use backup::{BackedUp, BackupError, back_up};
 pub use database::{Database, JobsWaiting, OpenError};
 pub use gate::InProcessSeatGate;
 pub use limiter::InProcessRateLimiter;
+pub use measured::TransactionObserver;
 pub use settings::{LocationError, SqliteLocation, SqliteSettings};
 pub use store::{
     SqliteAccountStore, SqliteApiKeyStore, SqliteArchive, SqliteAuditLog, SqliteBookingRecords,

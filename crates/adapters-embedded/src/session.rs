@@ -8,6 +8,7 @@ use diesel::sql_types::Text;
 use domain::ports::{Cause, StoreError};
 
 use crate::error::{at_commit, before_commit, is_rolled_back};
+use crate::measured::{Measured, TransactionObserver};
 
 /// The name under which SQLite opens an empty memory, one for each connection.
 const MEMORY: &str = ":memory:";
@@ -19,6 +20,7 @@ pub(crate) struct Recipe {
     target: String,
     role: Role,
     busy_timeout: Duration,
+    observer: Option<TransactionObserver>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,7 @@ impl Recipe {
             target: path.to_owned(),
             role: Role::Writer,
             busy_timeout,
+            observer: None,
         }
     }
 
@@ -45,6 +48,11 @@ impl Recipe {
 
     pub(crate) fn memory() -> Self {
         Self::writer(MEMORY, Duration::ZERO)
+    }
+
+    /// The same, with somebody, perhaps, who is told of transactions that may write.
+    pub(crate) fn observed(self, observer: Option<TransactionObserver>) -> Self {
+        Self { observer, ..self }
     }
 }
 
@@ -114,8 +122,10 @@ impl Session {
     /// SQLite would refuse it.
     pub(crate) fn write<T, E: From<StoreError>>(
         &mut self,
+        name: &'static str,
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, E>,
     ) -> Result<T, E> {
+        let _measured = Measured::begin(name, self.recipe.observer.clone());
         self.begin("BEGIN IMMEDIATE")?;
         match work(&mut self.connection) {
             Ok(done) => {

@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::measured::TransactionObserver;
+
 /// Where the data are kept and what the store may use.
 #[derive(Debug, Clone)]
 pub struct SqliteSettings {
@@ -23,6 +25,8 @@ pub struct SqliteSettings {
     pub busy_timeout: Duration,
     /// How long idempotency keys are kept at least.
     pub keep_keys: Duration,
+    /// Who is told of transactions, if anybody.
+    pub observer: Option<TransactionObserver>,
 }
 
 impl SqliteSettings {
@@ -35,6 +39,7 @@ impl SqliteSettings {
             queue_max: const { NonZeroUsize::new(1_024).expect("not zero") },
             busy_timeout: Duration::from_secs(5),
             keep_keys: Duration::from_secs(24 * 60 * 60),
+            observer: None,
         }
     }
 

@@ -16,9 +16,11 @@ use futures::future::BoxFuture;
 use group_commit::Limits;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tracing::Instrument;
 
 use crate::connect::{self, ConnectError, PgSettings, Sessions};
 use crate::error::{self, TRIES_MAX};
+use crate::measured::{Measured, TransactionObserver};
 use crate::pool::{Manager, NoSession, Pool, Pooled};
 use crate::pulse::{Asking, Pulse};
 use crate::transaction::{TimeLimits, Transaction};
@@ -48,6 +50,7 @@ pub struct Database {
     pub(crate) keep_keys: Duration,
     /// Bounds of the batches in which bookings are made.
     pub(crate) batches: Limits,
+    observer: Option<TransactionObserver>,
     /// Where connections live and work is done: a handler's own runtime ends
     /// before the pool does.
     runtime: Handle,
@@ -135,7 +138,17 @@ impl Database {
                     .min(at_least_one(batches_max.get() / 2)),
                 ..batches
             },
+            observer: None,
             runtime: Handle::current(),
+        }
+    }
+
+    /// The same, with somebody who is told of each transaction of this handle and of its clones.
+    #[must_use]
+    pub fn observed(self, observer: TransactionObserver) -> Self {
+        Self {
+            observer: Some(observer),
+            ..self
         }
     }
 
@@ -229,7 +242,7 @@ impl Database {
     /// Runs `work` without a transaction around it: statements that write, each of
     /// which is one of its own. If the connection breaks under one, it may have
     /// been committed.
-    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(crate) async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>>
@@ -237,25 +250,31 @@ impl Database {
             + 'static,
     {
         let database = self.clone();
-        self.run_to_the_end(async move { database.write_here(work).await })
-            .await
+        let work = async move { database.write_here(name, work).await };
+        self.run_to_the_end(work.in_current_span()).await
     }
 
     /// As [`write`](Self::write), in a task that nobody drops.
-    pub(crate) async fn write_here<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(crate) async fn write_here<T, F>(
+        &self,
+        name: &'static str,
+        work: F,
+    ) -> Result<T, StoreError>
     where
         F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>>,
     {
         let _turn = self.turn().await?;
         let mut connection = self.checkout().await?;
-        let answer = self.answered(&mut connection, work).await;
+        let measured = Measured::begin(name, self.observer.clone());
+        let answer = self.answered(&mut connection, work);
+        let answer = answer.instrument(measured.span()).await;
         answer.map_err(error::with_commit)
     }
 
     /// Runs `work` in a transaction that is committed when it returns `Ok` and
     /// rolled back otherwise; and in another one if somebody else's came in between,
     /// and nothing was done.
-    pub(crate) async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    pub(crate) async fn transaction<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + std::error::Error + Send + 'static,
@@ -265,10 +284,10 @@ impl Database {
             + 'static,
     {
         let database = self.clone();
-        self.run_to_the_end(async move {
+        let work = async move {
             let mut tries = 1;
             loop {
-                let tried = database.transaction_here(work.clone(), database.limits);
+                let tried = database.transaction_here(name, work.clone(), database.limits);
                 match tried.await {
                     Err(error) if tries < TRIES_MAX && error::is_race(&error) => {
                         tracing::debug!(%error, tries, "a transaction is tried again");
@@ -277,13 +296,17 @@ impl Database {
                     outcome => return outcome,
                 }
             }
-        })
-        .await
+        };
+        self.run_to_the_end(work.in_current_span()).await
     }
 
     /// As [`transaction`](Self::transaction), and only once, however long it takes: for
     /// work that uses up what it is given.
-    pub(crate) async fn transaction_once<T, E, F>(&self, work: F) -> Result<T, E>
+    pub(crate) async fn transaction_once<T, E, F>(
+        &self,
+        name: &'static str,
+        work: F,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -292,16 +315,37 @@ impl Database {
             + 'static,
     {
         let database = self.clone();
-        self.run_to_the_end(async move { database.transaction_here(work, TimeLimits::NONE).await })
-            .await
+        let limits = TimeLimits::NONE;
+        let work = async move { database.transaction_here(name, work, limits).await };
+        self.run_to_the_end(work.in_current_span()).await
     }
 
-    async fn transaction_here<T, E, F>(&self, work: F, limits: TimeLimits) -> Result<T, E>
+    async fn transaction_here<T, E, F>(
+        &self,
+        name: &'static str,
+        work: F,
+        limits: TimeLimits,
+    ) -> Result<T, E>
     where
         E: From<StoreError>,
         F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Result<T, E>>,
     {
-        let mut transaction = self.open_limited(limits).await?;
+        let transaction = self.open_limited(name, limits).await?;
+        let span = transaction.span();
+        let run = self.run_in(transaction, work, limits);
+        run.instrument(span).await
+    }
+
+    async fn run_in<T, E, F>(
+        &self,
+        mut transaction: Transaction,
+        work: F,
+        limits: TimeLimits,
+    ) -> Result<T, E>
+    where
+        E: From<StoreError>,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Result<T, E>>,
+    {
         let work = async {
             transaction.begin_with(|_| async { Ok(()) }.boxed()).await?;
             work(transaction.connection()).await
@@ -326,15 +370,23 @@ impl Database {
     }
 
     /// A connection for one transaction, for a task that nobody drops.
-    pub(crate) async fn open_transaction(&self) -> Result<Transaction, StoreError> {
-        self.open_limited(self.limits).await
+    pub(crate) async fn open_transaction(
+        &self,
+        name: &'static str,
+    ) -> Result<Transaction, StoreError> {
+        self.open_limited(name, self.limits).await
     }
 
-    async fn open_limited(&self, limits: TimeLimits) -> Result<Transaction, StoreError> {
+    async fn open_limited(
+        &self,
+        name: &'static str,
+        limits: TimeLimits,
+    ) -> Result<Transaction, StoreError> {
         let turn = self.turn().await?;
         let connection = self.checkout().await?;
         let pulse = self.pulse.clone();
-        Ok(Transaction::new(connection, pulse, limits, turn))
+        let measured = Measured::begin(name, self.observer.clone());
+        Ok(Transaction::new(connection, pulse, limits, measured, turn))
     }
 
     /// A connection beside the pool, to the server that the URL leads to now. Waits until

@@ -256,9 +256,9 @@ impl Shared {
             }
             sleep(RETRY).await;
         };
-        let forgotten = self
-            .primary
-            .write(|connection| async move { ForgetBeats {}.execute(connection).await }.boxed());
+        let forgotten = self.primary.write("forget_beats", |connection| {
+            async move { ForgetBeats {}.execute(connection).await }.boxed()
+        });
         if let Err(error) = forgotten.await {
             tracing::debug!(error = describe(&error), "old beats were not removed");
         }

@@ -12,8 +12,10 @@ use futures::future::{BoxFuture, Either, select};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
+use tracing::Span;
 
 use crate::error;
+use crate::measured::Measured;
 use crate::pool::Pooled;
 use crate::prepared::prepared;
 use crate::pulse::Pulse;
@@ -59,6 +61,7 @@ pub(crate) struct Transaction {
     connection: Pooled,
     pulse: Pulse,
     limits: TimeLimits,
+    measured: Measured,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -67,14 +70,21 @@ impl Transaction {
         connection: Pooled,
         pulse: Pulse,
         limits: TimeLimits,
+        measured: Measured,
         turn: OwnedSemaphorePermit,
     ) -> Self {
         Self {
             connection,
             pulse,
             limits,
+            measured,
             _turn: turn,
         }
+    }
+
+    /// In which its work is to be done.
+    pub(crate) fn span(&self) -> Span {
+        self.measured.span()
     }
 
     pub(crate) fn connection(&mut self) -> &mut AsyncPgConnection {

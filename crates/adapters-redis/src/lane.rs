@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use group_commit::{Batch, GroupCommit, Load, NotDone, Observer, Pending, Slot};
+use group_commit::{Batch, GroupCommit, Load, NotDone, Observer, Pending, Slot, TRACES, traced};
+use tracing::{Instrument, Span};
 
 use domain::model::EventId;
 
@@ -79,7 +80,8 @@ impl Lane {
                 .get_or_init(Handle::current)
                 .spawn(async move {
                     if let Some(batch) = slot.take_at(surroundings::now()) {
-                        runner.run(batch).await;
+                        let span = batch.span();
+                        runner.run(batch).instrument(span).await;
                     }
                 });
         };
@@ -221,8 +223,8 @@ impl Runner {
         }
         let asked = self
             .nodes
-            .run_all(group.key, pass, question.script, question.commands)
-            .await;
+            .run_all(group.key, pass, question.script, question.commands);
+        let asked = asked.instrument(round_trip()).await;
         self.keep(audience.untold(asked.as_deref().unwrap_or_default()));
         // The next batch may begin while everybody is told of this one.
         drop(batch);
@@ -262,6 +264,21 @@ impl Runner {
     fn untold(&self) -> MutexGuard<'_, Vec<Trim>> {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a trace shows of the asking.
+fn round_trip() -> Span {
+    let span = traced().map(|batch| {
+        tracing::info_span!(
+            target: TRACES,
+            parent: &batch,
+            "round_trip",
+            otel.name = "round trip redis",
+            otel.kind = "client",
+            db.system.name = "redis",
+        )
+    });
+    span.unwrap_or_else(Span::none)
 }
 
 impl fmt::Debug for Lane {

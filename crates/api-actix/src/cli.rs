@@ -10,6 +10,7 @@ use crate::commands::openapi::Format;
 use crate::failure::Failure;
 use crate::logging;
 use crate::settings::Settings;
+use crate::traces::Traces;
 
 const ABOUT: &str = "Sells seats to events: never one twice, never a booking lost.";
 
@@ -140,7 +141,11 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let settings = Settings::load(cli.config.as_deref())?;
-    logging::start(&settings.log)?;
+    let traces = match command {
+        Command::Serve => Traces::start(&settings.traces)?,
+        _ => None,
+    };
+    logging::start(&settings.log, traces.as_ref())?;
     let done = match command {
         Command::Reconcile(options) => {
             return commands::block_on(commands::reconcile::reconcile(settings, options));
@@ -149,7 +154,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Config => commands::config::print(&settings),
         Command::Health => commands::health::ask(&settings),
         Command::Top(options) => commands::top::top(&settings, options),
-        Command::Serve => commands::block_on(commands::serve::serve(settings)),
+        Command::Serve => commands::block_on(commands::serve::serve(settings, traces)),
         Command::Migrate => commands::block_on(commands::migrate::migrate(settings)),
         Command::Sales(action) => commands::block_on(commands::sales::sales(settings, action)),
         Command::SeedDemo => commands::block_on(commands::seed_demo::seed_demo(settings)),

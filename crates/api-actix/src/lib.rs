@@ -21,6 +21,7 @@ mod server;
 pub mod settings;
 mod stopping;
 mod top;
+mod traces;
 mod wiring;
 mod worker;
 

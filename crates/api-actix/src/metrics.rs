@@ -27,15 +27,19 @@ mod requests;
 mod sales;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use domain::model::RatePolicy;
-use prometheus::{IntCounter, IntCounterVec, TextEncoder};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, TextEncoder};
+
+use self::families::each;
+use crate::traces::SpanCounts;
 
 pub(crate) use self::batches::{Batches, set};
 pub(crate) use self::families::Families;
 pub(crate) use self::hottest::{HotEvent, HotEvents};
 pub(crate) use self::listener::MetricsListener;
-pub(crate) use self::requests::{RequestMetrics, RequestWatch, RouteMetrics};
+pub(crate) use self::requests::{RequestMetrics, RequestWatch, RouteMetrics, method_label};
 pub(crate) use self::sales::{GateAnswers, Sales};
 
 /// Asks somebody for figures that they keep themselves.
@@ -50,6 +54,8 @@ pub(crate) struct Metrics {
     pub(crate) batches: Batches,
     pub(crate) hottest: Arc<HotEvents>,
     rate_limit_refusals: IntCounterVec,
+    transactions: HistogramVec,
+    spans: [IntCounter; 3],
     sources: Mutex<Vec<Refresh>>,
 }
 
@@ -75,6 +81,19 @@ impl Metrics {
                 "Requests refused because their client had asked for too much, by policy.",
                 &["policy"],
             ),
+            transactions: families.durations(
+                "utsavam_database_transaction_duration_seconds",
+                "From the beginning of a transaction, when it has its connection, to its end.",
+                &["transaction"],
+            ),
+            spans: each(
+                &families.counters(
+                    "utsavam_trace_spans_total",
+                    "Spans of traced requests, by what became of them.",
+                    &["outcome"],
+                ),
+                ["sent", "dropped", "failed"],
+            ),
             sources: Mutex::default(),
             families,
         }
@@ -94,6 +113,28 @@ impl Metrics {
     /// Counts refusals by that policy.
     pub(crate) fn refusals(&self, policy: &RatePolicy) -> IntCounter {
         self.rate_limit_refusals.with_label_values(&[policy.name()])
+    }
+
+    /// Measures the transactions of a store, which are called so.
+    pub(crate) fn transaction_observer(
+        &self,
+    ) -> impl Fn(&'static str, Duration) + Send + Sync + 'static {
+        let transactions = self.transactions.clone();
+        move |name, lasted| {
+            let figures = transactions.with_label_values(&[name]);
+            figures.observe(lasted.as_secs_f64());
+        }
+    }
+
+    /// Shows what `counts` says became of spans.
+    pub(crate) fn watch_spans(&self, counts: impl Fn() -> SpanCounts + Send + Sync + 'static) {
+        let counters = self.spans.clone();
+        self.refresh(move || {
+            let now = counts();
+            for (counter, count) in counters.iter().zip([now.sent, now.dropped, now.failed]) {
+                counter.inc_by(count.saturating_sub(counter.get()));
+            }
+        });
     }
 
     /// Everything in Prometheus' text format.

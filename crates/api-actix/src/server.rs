@@ -16,6 +16,7 @@ use crate::metrics::MetricsListener;
 use crate::overview::Overview;
 use crate::settings::{MetricsSettings, Settings};
 use crate::stopping::{StoppedBy, Stopper};
+use crate::traces::{RequestTraces, Traces};
 use crate::wiring::{Plan, Schema, Services};
 
 /// How long the threads that answered requests may take to end when nothing is left for
@@ -48,6 +49,7 @@ pub struct Server {
     signals: Option<JoinHandle<()>>,
     background: Option<Background>,
     metrics: Option<MetricsListener>,
+    traces: Option<Traces>,
     services: Arc<Services>,
 }
 
@@ -55,17 +57,19 @@ impl Server {
     /// Opens the store that the settings name, brings its schema to this
     /// version, and listens. Works on any tokio runtime with PostgreSQL left
     /// aside, which needs one with several threads for its migrations. Signals
-    /// are left alone.
+    /// are left alone, and so is `tracing`: the log and the traces are those of the program
+    /// around it.
     ///
     /// # Errors
     /// One sentence that says what is in the way.
     pub async fn start(settings: Settings) -> Result<Self, Failure> {
-        Self::start_stopped_by(settings, StoppedBy::Owner).await
+        Self::start_stopped_by(settings, StoppedBy::Owner, None).await
     }
 
     pub(crate) async fn start_stopped_by(
         settings: Settings,
         stopped_by: StoppedBy,
+        traces: Option<Traces>,
     ) -> Result<Self, Failure> {
         let schema = match settings.database.migrate_on_start {
             true => Schema::Migrate,
@@ -73,9 +77,13 @@ impl Server {
         };
         let services = Plan::try_new(&settings)?.open(schema).await?.services;
         let place = services.stores.place.clone();
+        if let Some(traces) = &traces {
+            traces.show(&services.metrics);
+        }
         let app = App::new(services, &settings);
         let metrics = listen_for_metrics(&app.services(), &settings.metrics)?;
-        let started = server::start(app.clone(), &settings.http);
+        let request_traces = RequestTraces::new(&settings.traces);
+        let started = server::start(app.clone(), &settings.http, request_traces);
         let (server, addresses) = started.map_err(|error| {
             let (host, port) = (&settings.http.host, settings.http.port);
             Failure::new(format!(
@@ -101,6 +109,7 @@ impl Server {
             signals,
             background: Some(Background::start(&app, &settings)),
             metrics,
+            traces,
             services: app.services(),
         })
     }
@@ -147,6 +156,11 @@ impl Server {
         // Bookings whose clients went away are made or refused all the same.
         if self.stopper.in_time(self.services.drain()).await.is_none() {
             tracing::warn!("the process ends although bookings are still queued");
+        }
+        if let Some(traces) = self.traces.take()
+            && self.stopper.in_time(traces.end()).await.is_none()
+        {
+            tracing::warn!("the process ends although spans are still to be sent");
         }
         if let Some(metrics) = self.metrics.take() {
             metrics.stop().await;

@@ -13,6 +13,7 @@ mod networks;
 mod rate_limit;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -28,6 +29,7 @@ pub use auth::{AdminSettings, AuthMode, AuthSettings};
 pub use networks::{Network, Networks, NotANetwork};
 pub(crate) use rate_limit::RatePolicies;
 pub use rate_limit::{RateLimitSettings, RateSettings};
+pub use traces::TracesSettings;
 
 /// The admin key of an installation that nobody has configured.
 pub(crate) const DEFAULT_ADMIN_KEY: &str = "change_me_admin_key";
@@ -65,6 +67,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Figures for Prometheus.
     pub metrics: MetricsSettings,
+    /// Traces for OpenTelemetry.
+    pub traces: TracesSettings,
 }
 
 /// `[http]`

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::group_commit::{Shared, now};
 use crate::limits::Key;
 use crate::pending::NotRun;
+use crate::trace::Trace;
 
 /// Leave to run one batch. Dropping it gives the slot back, and nobody starts
 /// another in its place, because whoever drops one would drop that one too: what
@@ -36,7 +38,8 @@ impl<K: Key, C, A> Slot<K, C, A> {
         let taken = shared.take(taken_at);
         // From here on the batch exists, and its end gives everything back even
         // if a command that is dropped panics, or what starts the next batch.
-        let batch = Batch {
+        let mut batch = Batch {
+            span: Span::none(),
             end: BatchEnd {
                 keys: taken.groups.iter().map(|group| group.key.clone()).collect(),
                 put_off: Vec::new(),
@@ -56,6 +59,7 @@ impl<K: Key, C, A> Slot<K, C, A> {
             return None;
         }
         batch.end.shared.tell_taken(&batch.groups, taken_at);
+        batch.span = batch.end.shared.span(&mut batch.groups);
         Some(batch)
     }
 }
@@ -76,6 +80,7 @@ pub struct Batch<K: Key, C, A> {
     /// Before `end`, because fields are dropped in this order: those without an
     /// answer were part of this batch.
     groups: Vec<Group<K, C, A>>,
+    span: Span,
     end: BatchEnd<K, C, A>,
 }
 
@@ -95,6 +100,12 @@ impl<K: Key, C, A> Batch<K, C, A> {
         std::mem::take(&mut self.groups)
     }
 
+    /// In which its work is to be done, so that it is seen in traces; disabled if none
+    /// of its commands is traced.
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+
     /// Whether it has one key and may take long: no more of them are under way
     /// than [`batches_alone_max`](crate::Limits::batches_alone_max) says. Always
     /// true for a key that was put off, otherwise if there is room for one more.
@@ -107,8 +118,9 @@ impl<K: Key, C, A> Batch<K, C, A> {
     /// the others wait. They wait ahead of those that came after them, whatever
     /// the limits say. A group of another batch is not taken, its commands are
     /// lost.
-    pub fn put_off(&mut self, group: Group<K, C, A>) {
+    pub fn put_off(&mut self, mut group: Group<K, C, A>) {
         if !group.entries.is_empty() && self.end.keys.contains(&group.key) {
+            self.end.shared.wait_again(&mut group);
             self.end.put_off.push(group);
         }
     }
@@ -150,6 +162,8 @@ pub struct Entry<C, A> {
     pub(crate) command: C,
     pub(crate) reply: Reply<A>,
     pub(crate) times: Times,
+    /// If whoever submitted it is traced. Apart, as hardly anybody is.
+    pub(crate) trace: Option<Box<Trace>>,
     /// Counts all commands; rises within a key.
     pub(crate) number: u64,
 }

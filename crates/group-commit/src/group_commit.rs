@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
+use tracing::Span;
 
 use crate::batch::{Entry, Group, Slot, Times};
 use crate::lanes::{Lanes, Place, Taken};
@@ -12,6 +13,7 @@ use crate::limits::{Key, Limits};
 use crate::observer::Observer;
 use crate::pending::{NotRun, Pending};
 use crate::sync::{Mutex, MutexGuard};
+use crate::trace::{self, Trace};
 
 /// Starts a batch somewhere: on a task or on a thread.
 type Start<K, C, A> = Box<dyn Fn(Slot<K, C, A>) + Send + Sync>;
@@ -55,7 +57,8 @@ impl<K: Key, C, A> GroupCommit<K, C, A> {
     }
 
     /// As [`new`](Self::new), with somebody, perhaps, who is told of each batch.
-    /// That costs a look at the clock for each command and one for each batch.
+    /// That costs a look at the clock for each command and one for each batch. Only
+    /// then is there a name for what is seen of them in traces.
     pub fn observed(
         limits: Limits,
         observer: Option<Arc<dyn Observer>>,
@@ -87,12 +90,13 @@ impl<K: Key, C, A> GroupCommit<K, C, A> {
             submitted: self.shared.observer.is_some().then(now),
             deadline,
         };
+        let trace = self.shared.queue().and_then(Trace::begin);
         let submitted = {
             let mut lanes = self.shared.lock();
             // Apart from `submit`, so that what is refused is dropped when the
             // lock is free again: a command may do anything when it goes.
             lanes.check(&key)?;
-            lanes.submit(key, command, times)
+            lanes.submit(key, command, times, trace)
         };
         if submitted.start {
             self.shared.start();
@@ -163,6 +167,29 @@ impl<K: Key, C, A> Shared<K, C, A> {
 
     pub(crate) fn take(&self, now: Instant) -> Taken<K, C, A> {
         self.lock().take(now)
+    }
+
+    fn queue(&self) -> Option<&'static str> {
+        self.observer.as_ref().map(|observer| observer.queue())
+    }
+
+    /// What traces show of a batch, see [`trace::batch`].
+    pub(crate) fn span(&self, groups: &mut [Group<K, C, A>]) -> Span {
+        let Some(queue) = self.queue() else {
+            return Span::none();
+        };
+        let commands = groups.iter().map(|group| group.entries.len()).sum();
+        let entries = groups.iter_mut().flat_map(|group| &mut group.entries);
+        let traces = entries.filter_map(|entry| entry.trace.as_deref_mut());
+        trace::batch(queue, commands, traces)
+    }
+
+    /// Notes that these commands wait again.
+    pub(crate) fn wait_again(&self, group: &mut Group<K, C, A>) {
+        let Some(queue) = self.queue() else { return };
+        let traces = group.entries.iter_mut();
+        let traces = traces.filter_map(|entry| entry.trace.as_deref_mut());
+        traces.for_each(|trace| trace.wait_again(queue));
     }
 
     pub(crate) fn tell_taken(&self, groups: &[Group<K, C, A>], taken_at: Instant) {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::batch::{Entry, Group, Reply, Times};
 use crate::limits::{Key, Limits};
 use crate::pending::NotRun;
+use crate::trace::Trace;
 
 /// All queues.
 ///
@@ -101,13 +102,20 @@ impl<K: Key, C, A> Lanes<K, C, A> {
     }
 
     /// Queues a command, after a `check` under the same lock.
-    pub(crate) fn submit(&mut self, key: K, command: C, times: Times) -> Submitted<K, A> {
+    pub(crate) fn submit(
+        &mut self,
+        key: K,
+        command: C,
+        times: Times,
+        trace: Option<Box<Trace>>,
+    ) -> Submitted<K, A> {
         let number = self.next_number;
         let (reply, answer) = oneshot::channel();
         let entry = Entry {
             command,
             reply: Reply(reply),
             times,
+            trace,
             number,
         };
         match self.lanes.get_mut(&key) {

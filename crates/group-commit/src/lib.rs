@@ -101,6 +101,7 @@ mod limits;
 mod observer;
 mod pending;
 mod sync;
+mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -110,3 +111,4 @@ pub use group_commit::{GroupCommit, Load};
 pub use limits::{Key, Limits};
 pub use observer::Observer;
 pub use pending::{NotDone, NotRun, Pending};
+pub use trace::{TRACES, traced};

@@ -1,4 +1,4 @@
-//! Being told how batches go, for whoever counts.
+//! Being told how batches go, for whoever counts, and in traces.
 
 use std::time::Duration;
 
@@ -6,6 +6,9 @@ use std::time::Duration;
 /// Nothing is locked meanwhile, but everybody in the batch waits: it should
 /// return at once, and must not panic.
 pub trait Observer: Send + Sync {
+    /// What the queue is called, in traces.
+    fn queue(&self) -> &'static str;
+
     /// A batch was taken. There is a time for each of its commands: how long it
     /// had waited since it was submitted. One that was put off is told of again,
     /// with all of its waiting.

@@ -28,6 +28,10 @@ impl Notes {
 }
 
 impl Observer for Notes {
+    fn queue(&self) -> &'static str {
+        "numbers"
+    }
+
     fn taken(&self, waited: &mut dyn ExactSizeIterator<Item = Duration>) {
         let count = waited.len();
         let waited: Vec<_> = waited.collect();

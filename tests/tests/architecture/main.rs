@@ -1,6 +1,8 @@
 //! Which crates may depend on which: arrows point inwards, and the domain
 //! knows neither a runtime nor a database nor a wire.
 
+mod transactions;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::process::Command;
 

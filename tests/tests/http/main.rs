@@ -27,6 +27,7 @@ mod pauses;
 mod protocol;
 mod rate_limits;
 mod strictness;
+mod traces;
 mod users;
 
 use chrono::{DateTime, FixedOffset};

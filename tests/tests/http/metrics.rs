@@ -139,6 +139,25 @@ async fn bookings_count_by_what_became_of_them() {
 }
 
 #[tokio::test]
+async fn transactions_are_timed_by_name() {
+    let service = measured().await.start().await;
+    make_traffic(&service).await;
+    let shown = service.server.metrics().await;
+    let count = |name| {
+        let labels = [("transaction", name)];
+        shown.sum(
+            "utsavam_database_transaction_duration_seconds_count",
+            &labels,
+        )
+    };
+    assert_eq!((count("register_user"), count("publish_event")), (1.0, 1.0));
+    let batches = shown.sum("utsavam_batch_commands_count", &[("queue", "bookings")]);
+    assert!(count("sell_seats") >= batches, "{}", count("sell_seats"));
+    let seconds = "utsavam_database_transaction_duration_seconds_sum";
+    assert!(shown.sum(seconds, &[("transaction", "sell_seats")]) > 0.0);
+}
+
+#[tokio::test]
 async fn requests_count_by_route_method_and_status() {
     let service = measured().await.start().await;
     make_traffic(&service).await;
@@ -214,7 +233,9 @@ async fn what_clients_write_makes_no_label() {
     let lines = |shown: &Exposition| {
         let others = shown
             .samples()
-            .filter(|sample| !sample.name.contains("_http_"));
+            .filter(|sample| !sample.name.contains("_http_"))
+            // There for each name from its first time on. The names are in the program.
+            .filter(|sample| !sample.labels.contains_key("transaction"));
         others.count()
     };
     assert_eq!(lines(&before), lines(&shown));

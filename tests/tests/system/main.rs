@@ -34,3 +34,4 @@ mod settings;
 mod stopping;
 mod tls;
 mod top;
+mod traces;

@@ -59,7 +59,7 @@ fn users(database: &Database) -> i64 {
 pub(crate) fn keep_busy(database: &Database) -> mpsc::SyncSender<()> {
     let (release, released) = mpsc::sync_channel::<()>(0);
     let (begun, has_begun) = mpsc::sync_channel::<()>(0);
-    let job = database.write(move |_| {
+    let job = database.write("by_hand", move |_| {
         begun.send(()).expect("the test waits");
         let _ = released.recv();
         Ok::<_, StoreError>(())
@@ -136,7 +136,7 @@ fn a_panic_undoes_its_own_work_and_harms_no_other() {
     let folder = folder();
     for database in both(&folder) {
         register(&database, 1).expect("registered");
-        let panicked: Result<(), StoreError> = block_on(database.write(|connection| {
+        let panicked: Result<(), StoreError> = block_on(database.write("by_hand", |connection| {
             connection
                 .batch_execute("DELETE FROM users")
                 .expect("deleted");
@@ -156,7 +156,7 @@ fn a_panic_undoes_its_own_work_and_harms_no_other() {
 fn a_refusal_leaves_no_trace() {
     let folder = folder();
     for database in both(&folder) {
-        let refused: Result<(), StoreError> = block_on(database.write(|connection| {
+        let refused: Result<(), StoreError> = block_on(database.write("by_hand", |connection| {
             connection
                 .batch_execute("INSERT INTO users (email) VALUES ('a@b.c')")
                 .expect("inserted");
@@ -171,7 +171,7 @@ fn a_refusal_leaves_no_trace() {
 fn a_transaction_that_ended_by_itself_is_no_trouble() {
     let folder = folder();
     for database in both(&folder) {
-        let refused: Result<(), StoreError> = block_on(database.write(|connection| {
+        let refused: Result<(), StoreError> = block_on(database.write("by_hand", |connection| {
             connection.batch_execute("ROLLBACK").expect("rolled back");
             Err(StoreError::Failed("on purpose".into()))
         }));
@@ -236,7 +236,7 @@ fn every_connection_keeps_the_promises_of_the_file() {
     }
     let folder = folder();
     let database = Database::open(&in_file(&folder)).expect("opened");
-    let settings: Settings = block_on(database.write(|connection| {
+    let settings: Settings = block_on(database.write("by_hand", |connection| {
         diesel::sql_query(
             "SELECT synchronous, foreign_keys, journal_mode
              FROM pragma_synchronous, pragma_foreign_keys, pragma_journal_mode",
@@ -277,7 +277,7 @@ fn a_full_disk_is_away_and_comes_back() {
     let folder = folder();
     for database in both(&folder) {
         let limit = |pages: i64| {
-            block_on(database.write(move |connection| {
+            block_on(database.write("by_hand", move |connection| {
                 connection
                     .batch_execute(&format!("PRAGMA max_page_count = {pages}"))
                     .map_err(crate::error::before_commit)

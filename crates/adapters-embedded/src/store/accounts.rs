@@ -162,7 +162,7 @@ impl AccountStore for SqliteAccountStore {
             user_id: user_id.get(),
         };
         self.0
-            .write(move |connection| {
+            .write("rename_account", move |connection| {
                 account(
                     at_most_one(connection, rename).map_err(before_commit)?,
                     user_id,
@@ -179,7 +179,7 @@ impl AccountStore for SqliteAccountStore {
         keep: SessionId,
     ) -> Result<(), SetPasswordError> {
         self.0
-            .write(move |connection| {
+            .write("set_password", move |connection| {
                 verify(connection, user_id, &expected, keep)?;
                 Ok(set_password(connection, user_id, &password, Some(keep))?)
             })
@@ -193,7 +193,7 @@ impl AccountStore for SqliteAccountStore {
         lasts: Duration,
     ) -> Result<DateTime<Utc>, AccountError> {
         self.0
-            .write(move |connection| {
+            .write("issue_password_token", move |connection| {
                 let find = FindAccount {
                     user_id: user_id.get(),
                 };
@@ -220,7 +220,7 @@ impl AccountStore for SqliteAccountStore {
         password: PasswordHash,
     ) -> Result<UserId, RedeemError> {
         self.0
-            .write(move |connection| {
+            .write("redeem_password_token", move |connection| {
                 let find = FindPasswordToken {
                     token: *token.as_bytes(),
                     now: clock::micros(clock::now()),
@@ -236,7 +236,7 @@ impl AccountStore for SqliteAccountStore {
 
     async fn suspend(&self, user_id: UserId) -> Result<Account, AccountError> {
         self.0
-            .write(move |connection| {
+            .write("suspend_account", move |connection| {
                 let suspend = Suspend {
                     now: clock::micros(clock::now()),
                     user_id: user_id.get(),
@@ -254,7 +254,7 @@ impl AccountStore for SqliteAccountStore {
             user_id: user_id.get(),
         };
         self.0
-            .write(move |connection| {
+            .write("reinstate_account", move |connection| {
                 account(
                     at_most_one(connection, reinstate).map_err(before_commit)?,
                     user_id,
@@ -265,13 +265,17 @@ impl AccountStore for SqliteAccountStore {
 
     async fn erase(&self, user_id: UserId) -> Result<(), AccountError> {
         self.0
-            .write_and_truncate_log(move |connection| erasing::erase(connection, user_id))
+            .write_and_truncate_log("erase_account", move |connection| {
+                erasing::erase(connection, user_id)
+            })
             .await
     }
 
     async fn bookings_of_erased(&self, bookings_max: usize) -> Result<Vec<BookingId>, StoreError> {
         self.0
-            .write(move |connection| erasing::bookings_of_erased(connection, bookings_max))
+            .write("forget_erased", move |connection| {
+                erasing::bookings_of_erased(connection, bookings_max)
+            })
             .await
     }
 }

@@ -84,7 +84,7 @@ prepared!(
 impl ApiKeyStore for SqliteApiKeyStore {
     async fn create(&self, key: NewApiKey) -> Result<ApiKey, StoreError> {
         self.0
-            .write(move |connection| {
+            .write("create_api_key", move |connection| {
                 let insert = InsertKey {
                     name: key.name.into(),
                     scopes: text_of(&key.scopes),
@@ -113,7 +113,7 @@ impl ApiKeyStore for SqliteApiKeyStore {
 
     async fn rotate(&self, key_id: ApiKeyId, secret: SecretDigest) -> Result<ApiKey, ApiKeyError> {
         self.0
-            .write(move |connection| {
+            .write("rotate_api_key", move |connection| {
                 let rotate = RotateKey {
                     secret: *secret.as_bytes(),
                     now: clock::micros(clock::now()),
@@ -128,7 +128,7 @@ impl ApiKeyStore for SqliteApiKeyStore {
 
     async fn revoke(&self, key_id: ApiKeyId) -> Result<(), ApiKeyError> {
         self.0
-            .write(move |connection| {
+            .write("revoke_api_key", move |connection| {
                 let revoke = RevokeKey {
                     now: clock::micros(clock::now()),
                     key_id: key_id.get(),
@@ -154,7 +154,7 @@ impl ApiKeyStore for SqliteApiKeyStore {
 
     async fn record_use(&self, key_ids: Vec<ApiKeyId>) -> Result<(), StoreError> {
         self.0
-            .write(move |connection| {
+            .write("record_api_key_use", move |connection| {
                 let now = clock::now();
                 let record = RecordUse {
                     now: clock::micros(now),

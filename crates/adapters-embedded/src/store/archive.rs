@@ -126,7 +126,9 @@ impl Archive for SqliteArchive {
 
     async fn import(&self, records: RecordSource) -> Result<ArchiveCounts, ImportError> {
         self.0
-            .write(move |connection| import(connection, records))
+            .write("import_records", move |connection| {
+                import(connection, records)
+            })
             .await
     }
 }

@@ -54,7 +54,8 @@ impl SqliteAuditLog {
         let appends = GroupCommit::observed(limits, observer, move |slot| {
             turns.take(move |session| {
                 if let Some(batch) = slot.take() {
-                    append_all(session, batch);
+                    let span = batch.span();
+                    span.in_scope(|| append_all(session, batch));
                 }
             });
         });
@@ -118,7 +119,7 @@ fn append_all(session: &mut Session, mut batch: Batch<(), Vec<AuditEntry>, Answe
     let groups = batch.take_groups().into_iter();
     let calls: Vec<Entry<_, Answer>> = groups.flat_map(|group| group.entries).collect();
     let (entries, replies): (Vec<_>, Vec<_>) = calls.into_iter().map(Entry::into_parts).unzip();
-    let appended = session.write(|connection| {
+    let appended = session.write("append_audit", |connection| {
         let at = clock::micros(clock::now());
         for entry in entries.into_iter().flatten() {
             insert(at, entry)

@@ -71,7 +71,8 @@ impl SqliteBookingStore {
             let watch = watch.clone();
             turns.take(move |session| {
                 if let Some(batch) = slot.take() {
-                    batch::run(session, batch, batch::sell, watch.as_deref());
+                    let span = batch.span();
+                    span.in_scope(|| batch::run(session, batch, batch::sell, watch.as_deref()));
                 }
             });
         });

@@ -50,7 +50,7 @@ impl DemoStore for SqliteDemoStore {
         lead: TimeDelta,
     ) -> Result<Vec<EventSeats>, StoreError> {
         self.0
-            .write(move |connection| {
+            .write("seed_demo", move |connection| {
                 let now = clock::now();
                 let start_at = now
                     .checked_add_signed(lead)

@@ -129,7 +129,9 @@ prepared!(
 impl EventStore for SqliteEventStore {
     async fn publish(&self, event: PublishEvent) -> Result<Event, StoreError> {
         self.database
-            .write(move |connection| publish(connection, event, clock::now()))
+            .write("publish_event", move |connection| {
+                publish(connection, event, clock::now())
+            })
             .await
     }
 
@@ -144,7 +146,7 @@ impl EventStore for SqliteEventStore {
             ..change
         };
         self.database
-            .write(move |connection| {
+            .write("change_event", move |connection| {
                 let query = FindEvent {
                     event_id: event_id.get(),
                 };
@@ -160,7 +162,7 @@ impl EventStore for SqliteEventStore {
 
     async fn delete(&self, event_id: EventId) -> Result<(), DeleteEventError> {
         self.database
-            .write(move |connection| {
+            .write("delete_event", move |connection| {
                 if hide(connection, event_id)? {
                     Ok(())
                 } else {

@@ -70,14 +70,16 @@ prepared!(
 impl Maintenance for SqliteMaintenance {
     async fn finish_deletions(&self, bookings_max: usize) -> Result<usize, StoreError> {
         self.0
-            .write(move |connection| mark_a_piece(connection, bookings_max))
+            .write("finish_deletions", move |connection| {
+                mark_a_piece(connection, bookings_max)
+            })
             .await
     }
 
     async fn forget_keys(&self, keys_max: usize) -> Result<usize, StoreError> {
         let keep = i64::try_from(self.0.keep_keys().as_micros()).unwrap_or(i64::MAX);
         self.0
-            .write(move |connection| {
+            .write("forget_keys", move |connection| {
                 ForgetKeys {
                     before: clock::micros(clock::now()).saturating_sub(keep),
                     rows_max: count(keys_max),

@@ -181,7 +181,7 @@ impl Reconciliation for SqliteReconciliation {
 
     async fn repair_event(&self, event_id: EventId) -> Result<Vec<EventDifference>, StoreError> {
         self.0
-            .write(move |connection| {
+            .write("repair_event", move |connection| {
                 let found = find(connection, event_id).map_err(before_commit)?;
                 let Some(row) = found else {
                     return Ok(Vec::new());
@@ -205,7 +205,7 @@ impl Reconciliation for SqliteReconciliation {
             return Ok(None);
         }
         self.0
-            .write(|connection| {
+            .write("repair_total", |connection| {
                 let difference = compare_total(connection).map_err(before_commit)?;
                 if let Some(TotalDifference { due, .. }) = difference {
                     let put = PutTotal { bookings: due }.execute(connection);

@@ -70,7 +70,7 @@ prepared!(
 impl SalesControl for SqliteSalesControl {
     async fn pause(&self, event_id: EventId) -> Result<DateTime<Utc>, PauseError> {
         self.0
-            .write(move |connection| {
+            .write("pause_event", move |connection| {
                 let now = clock::micros(clock::now());
                 let pause = PauseEvent {
                     now,
@@ -87,7 +87,7 @@ impl SalesControl for SqliteSalesControl {
 
     async fn resume(&self, event_id: EventId) -> Result<(), PauseError> {
         self.0
-            .write(move |connection| {
+            .write("resume_event", move |connection| {
                 let resume = ResumeEvent {
                     now: clock::micros(clock::now()),
                     event_id: event_id.get(),
@@ -102,7 +102,7 @@ impl SalesControl for SqliteSalesControl {
 
     async fn pause_all(&self) -> Result<DateTime<Utc>, StoreError> {
         self.0
-            .write(|connection| {
+            .write("pause_all", |connection| {
                 let now = clock::micros(clock::now());
                 let (paused_at,): (i64,) =
                     exactly_one(connection, PauseAll { now }).map_err(before_commit)?;
@@ -113,7 +113,7 @@ impl SalesControl for SqliteSalesControl {
 
     async fn resume_all(&self) -> Result<(), StoreError> {
         self.0
-            .write(|connection| {
+            .write("resume_all", |connection| {
                 ResumeAll {}.execute(connection).map_err(before_commit)?;
                 Ok(())
             })

@@ -169,7 +169,9 @@ impl SessionStore for SqliteSessionStore {
         secrets: SessionSecrets,
     ) -> Result<Session, BeginSessionError> {
         self.0
-            .write(move |connection| begin(connection, user_id, &proof, &secrets))
+            .write("begin_session", move |connection| {
+                begin(connection, user_id, &proof, &secrets)
+            })
             .await
     }
 
@@ -180,7 +182,9 @@ impl SessionStore for SqliteSessionStore {
     ) -> Result<Session, RefreshError> {
         let refreshed: Result<Refreshed, StoreError> = self
             .0
-            .write(move |connection| exchange(connection, refresh, &secrets))
+            .write("refresh_session", move |connection| {
+                exchange(connection, refresh, &secrets)
+            })
             .await;
         match refreshed? {
             Refreshed::Anew(session) => Ok(session),
@@ -203,13 +207,17 @@ impl SessionStore for SqliteSessionStore {
 
     async fn end(&self, session_id: SessionId) -> Result<(), StoreError> {
         self.0
-            .write(move |connection| end(connection, session_id.get()))
+            .write("end_session", move |connection| {
+                end(connection, session_id.get())
+            })
             .await
     }
 
     async fn forget_ended(&self, sessions_max: usize) -> Result<usize, StoreError> {
         self.0
-            .write(move |connection| forget_ended(connection, sessions_max).map_err(before_commit))
+            .write("forget_sessions", move |connection| {
+                forget_ended(connection, sessions_max).map_err(before_commit)
+            })
             .await
     }
 }

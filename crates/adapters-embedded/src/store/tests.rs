@@ -22,7 +22,7 @@ fn a_booking_that_breaks_a_foreign_key_is_refused() {
         seats: 1,
         created_at: 0,
     };
-    let inserted = block_on(database().write(move |connection| {
+    let inserted = block_on(database().write("by_hand", move |connection| {
         let insert = bookings::InsertBookings::<1>::try_new(std::slice::from_ref(&row))?;
         Ok::<_, domain::ports::StoreError>(insert.execute(connection))
     }))
@@ -53,9 +53,9 @@ fn plan(statement: &'static str) -> String {
 }
 
 fn steps(explain: impl for<'q> LoadQuery<'q, SqliteConnection, Step> + Send + 'static) -> String {
-    let steps: Vec<Step> = block_on(
-        database().write(move |connection| explain.load(connection).map_err(before_commit)),
-    )
+    let steps: Vec<Step> = block_on(database().write("by_hand", move |connection| {
+        explain.load(connection).map_err(before_commit)
+    }))
     .expect("planned");
     steps
         .into_iter()

@@ -52,7 +52,7 @@ pub(super) fn insert(user: NewUser, now: DateTime<Utc>) -> InsertUser {
 impl UserStore for SqliteUserStore {
     async fn register(&self, user: NewUser) -> Result<User, RegisterError> {
         self.0
-            .write(move |connection| {
+            .write("register_user", move |connection| {
                 let email = user.email.clone();
                 let row: Option<UserRow> =
                     at_most_one(connection, insert(user, clock::now())).map_err(before_commit)?;

@@ -207,7 +207,7 @@ impl AccountStore for PgAccountStore {
         };
         let row = self
             .0
-            .write(move |connection| {
+            .write("rename_account", move |connection| {
                 async move { rename.get_result(connection).await.optional() }.boxed()
             })
             .await?;
@@ -244,7 +244,7 @@ impl AccountStore for PgAccountStore {
     async fn suspend(&self, user_id: UserId) -> Result<Account, AccountError> {
         let row = self
             .0
-            .transaction(move |connection| {
+            .transaction("suspend_account", move |connection| {
                 async move { suspend(connection, user_id).await }.boxed()
             })
             .await?;
@@ -257,7 +257,7 @@ impl AccountStore for PgAccountStore {
         };
         let row = self
             .0
-            .write(move |connection| {
+            .write("reinstate_account", move |connection| {
                 async move { reinstate.get_result(connection).await.optional() }.boxed()
             })
             .await?;

@@ -107,7 +107,9 @@ impl ApiKeyStore for PgApiKeyStore {
         };
         let row: ApiKeyRow = self
             .0
-            .write(move |connection| async move { insert.get_result(connection).await }.boxed())
+            .write("create_api_key", move |connection| {
+                async move { insert.get_result(connection).await }.boxed()
+            })
             .await?;
         rows::one(row)
     }
@@ -133,7 +135,7 @@ impl ApiKeyStore for PgApiKeyStore {
         };
         let row: Option<ApiKeyRow> = self
             .0
-            .write(move |connection| {
+            .write("rotate_api_key", move |connection| {
                 async move { rotate.get_result(connection).await.optional() }.boxed()
             })
             .await?;
@@ -146,7 +148,9 @@ impl ApiKeyStore for PgApiKeyStore {
         };
         let revoked = self
             .0
-            .write(move |connection| async move { revoke.execute(connection).await }.boxed())
+            .write("revoke_api_key", move |connection| {
+                async move { revoke.execute(connection).await }.boxed()
+            })
             .await?;
         if revoked == 0 {
             return Err(ApiKeyError::KeyNotFound(key_id));
@@ -172,7 +176,9 @@ impl ApiKeyStore for PgApiKeyStore {
             key_ids: key_ids.into_iter().map(ApiKeyId::get).collect(),
         };
         self.0
-            .write(move |connection| async move { record.execute(connection).await }.boxed())
+            .write("record_api_key_use", move |connection| {
+                async move { record.execute(connection).await }.boxed()
+            })
             .await?;
         Ok(())
     }

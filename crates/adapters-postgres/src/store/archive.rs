@@ -48,7 +48,7 @@ prepared!(
 impl Archive for PgArchive {
     async fn count(&self) -> Result<ArchiveCounts, StoreError> {
         self.0
-            .transaction_once(|connection| {
+            .transaction_once("count_records", |connection| {
                 async move {
                     connection
                         .batch_execute(UNHURRIED)
@@ -63,7 +63,7 @@ impl Archive for PgArchive {
 
     async fn export(&self, sink: RecordSink) -> Result<ArchiveCounts, ExportError> {
         self.0
-            .transaction_once(|connection| {
+            .transaction_once("export_records", |connection| {
                 async move {
                     for statement in [SNAPSHOT, UNHURRIED] {
                         connection
@@ -80,7 +80,7 @@ impl Archive for PgArchive {
 
     async fn import(&self, records: RecordSource) -> Result<ArchiveCounts, ImportError> {
         self.0
-            .transaction_once(|connection| {
+            .transaction_once("import_records", |connection| {
                 async move {
                     connection
                         .batch_execute(UNHURRIED)

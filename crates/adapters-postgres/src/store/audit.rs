@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use domain::model::{AuditEntry, AuditFilter, AuditRecord, Listing, Page, Timeline};
 use domain::ports::{AuditLog, StoreError};
 use group_commit::{GroupCommit, Limits, Load, Observer};
+use tracing::Instrument;
 
 use crate::Database;
 use crate::in_turn::in_turn;
@@ -49,7 +50,8 @@ impl PgAuditLog {
             let database = writer.clone();
             writer.spawn(async move {
                 if let Some(batch) = slot.take() {
-                    append::run(&database, batch).await;
+                    let span = batch.span();
+                    append::run(&database, batch).instrument(span).await;
                 }
             });
         });

@@ -26,6 +26,7 @@ use domain::ports::{BookError, BookingStore, CancelError, SeatsWatch, StoreError
 use domain::rules::{SaleAnswer, SaleCommand};
 use futures::FutureExt;
 use group_commit::{GroupCommit, Load, Observer};
+use tracing::Instrument;
 
 use crate::Database;
 use crate::error::defect;
@@ -67,7 +68,9 @@ impl PgBookingStore {
             let watch = watch.clone();
             seller.spawn(async move {
                 if let Some(batch) = slot.take() {
-                    batch::run(&database, batch, &settling, watch.as_deref()).await;
+                    let span = batch.span();
+                    let run = batch::run(&database, batch, &settling, watch.as_deref());
+                    run.instrument(span).await;
                 }
             });
         });

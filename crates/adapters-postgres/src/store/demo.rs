@@ -74,7 +74,7 @@ impl DemoStore for PgDemoStore {
     ) -> Result<Vec<EventSeats>, StoreError> {
         let rows: Vec<EventSeatsRow> = self
             .0
-            .transaction(move |connection| {
+            .transaction("seed_demo", move |connection| {
                 async move {
                     ensure(connection, users, events, lead)
                         .await

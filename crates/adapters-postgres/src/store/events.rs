@@ -182,7 +182,9 @@ impl EventStore for PgEventStore {
         };
         let row: EventRow = self
             .database
-            .write(move |connection| async move { insert.get_result(connection).await }.boxed())
+            .write("publish_event", move |connection| {
+                async move { insert.get_result(connection).await }.boxed()
+            })
             .await?;
         rows::one(row)
     }
@@ -195,7 +197,7 @@ impl EventStore for PgEventStore {
         // As fine as a column keeps it, so that the answer is what is stored.
         change.start_at = change.start_at.map(|start_at| start_at.trunc_subsecs(6));
         self.database
-            .transaction(move |connection| {
+            .transaction("change_event", move |connection| {
                 async move {
                     let event = lock(connection, event_id)
                         .await?
@@ -211,7 +213,7 @@ impl EventStore for PgEventStore {
 
     async fn delete(&self, event_id: EventId) -> Result<(), DeleteEventError> {
         self.database
-            .transaction(move |connection| {
+            .transaction("delete_event", move |connection| {
                 async move {
                     lock(connection, event_id)
                         .await?

@@ -60,7 +60,7 @@ impl Maintenance for PgMaintenance {
             return Ok(0);
         }
         self.0
-            .transaction(move |connection| {
+            .transaction("finish_deletions", move |connection| {
                 async move {
                     mark_a_piece(connection, bookings_max)
                         .await
@@ -77,7 +77,9 @@ impl Maintenance for PgMaintenance {
             rows_max: keys_max as i64,
         };
         self.0
-            .read(move |connection| async move { forget.execute(connection).await }.boxed())
+            .write("forget_keys", move |connection| {
+                async move { forget.execute(connection).await }.boxed()
+            })
             .await
     }
 }

@@ -245,7 +245,7 @@ impl Reconciliation for PgReconciliation {
 
     async fn repair_event(&self, event_id: EventId) -> Result<Vec<EventDifference>, StoreError> {
         self.0
-            .transaction(move |connection| {
+            .transaction("repair_event", move |connection| {
                 async move {
                     let differences = compare_locked(connection, event_id).await?;
                     for difference in &differences {
@@ -270,7 +270,7 @@ impl Reconciliation for PgReconciliation {
             return Ok(None);
         }
         self.0
-            .transaction(|connection| {
+            .transaction("repair_total", |connection| {
                 async move { repair_total(connection).await.map_err(before_commit) }.boxed()
             })
             .await

@@ -94,7 +94,7 @@ impl SalesControl for PgSalesControl {
         };
         let paused: Option<(DateTime<Utc>,)> = self
             .0
-            .write(move |connection| {
+            .write("pause_event", move |connection| {
                 async move { pause.get_result(connection).await.optional() }.boxed()
             })
             .await?;
@@ -108,7 +108,7 @@ impl SalesControl for PgSalesControl {
         };
         let resumed: Option<(i64,)> = self
             .0
-            .write(move |connection| {
+            .write("resume_event", move |connection| {
                 async move { resume.get_result(connection).await.optional() }.boxed()
             })
             .await?;
@@ -122,18 +122,22 @@ impl SalesControl for PgSalesControl {
     async fn pause_all(&self) -> Result<DateTime<Utc>, StoreError> {
         let (paused_at,): (DateTime<Utc>,) = self
             .0
-            .write(|connection| async move { PauseAll {}.get_result(connection).await }.boxed())
+            .write("pause_all", |connection| {
+                async move { PauseAll {}.get_result(connection).await }.boxed()
+            })
             .await?;
         let ended = self
             .0
-            .transaction(|connection| await_sales(connection).boxed());
+            .transaction("await_sales", |connection| await_sales(connection).boxed());
         ended.await.map_err(not_all_ended)?;
         Ok(paused_at)
     }
 
     async fn resume_all(&self) -> Result<(), StoreError> {
         self.0
-            .write(|connection| async move { ResumeAll {}.execute(connection).await }.boxed())
+            .write("resume_all", |connection| {
+                async move { ResumeAll {}.execute(connection).await }.boxed()
+            })
             .await?;
         Ok(())
     }

@@ -243,7 +243,7 @@ impl SessionStore for PgSessionStore {
     ) -> Result<Session, BeginSessionError> {
         let row = self
             .0
-            .transaction(move |connection| {
+            .transaction("begin_session", move |connection| {
                 async move { begin(connection, user_id, &proof, secrets).await }.boxed()
             })
             .await?;
@@ -257,7 +257,7 @@ impl SessionStore for PgSessionStore {
     ) -> Result<Session, RefreshError> {
         let refreshed = self
             .0
-            .write(move |connection| {
+            .write("refresh_session", move |connection| {
                 async move { refresh(connection, secret, secrets).await }.boxed()
             })
             .await?;
@@ -289,7 +289,9 @@ impl SessionStore for PgSessionStore {
             session_id: session_id.get(),
         };
         self.0
-            .write(move |connection| async move { end.execute(connection).await }.boxed())
+            .write("end_session", move |connection| {
+                async move { end.execute(connection).await }.boxed()
+            })
             .await?;
         Ok(())
     }
@@ -302,7 +304,7 @@ impl SessionStore for PgSessionStore {
             rows_max: sessions_max as i64,
         };
         self.0
-            .write(move |connection| {
+            .write("forget_sessions", move |connection| {
                 async move {
                     secrets.execute(connection).await?;
                     sessions.execute(connection).await

@@ -55,7 +55,7 @@ impl UserStore for PgUserStore {
             .returning(UserRow::as_returning());
         let row = self
             .0
-            .write(move |connection| {
+            .write("register_user", move |connection| {
                 async move { insert.get_result(connection).await.optional() }.boxed()
             })
             .await?;

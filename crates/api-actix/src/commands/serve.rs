@@ -6,12 +6,13 @@ use crate::failure::Failure;
 use crate::server::Server;
 use crate::settings::{AuthMode, DEFAULT_ADMIN_KEY, Settings};
 use crate::stopping::StoppedBy;
+use crate::traces::Traces;
 
-pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
+pub(crate) async fn serve(settings: Settings, traces: Option<Traces>) -> Result<(), Failure> {
     let default_key = settings.admin.keys().any(|key| key == DEFAULT_ADMIN_KEY);
     let is_open = settings.auth_mode() == AuthMode::Open;
     let beyond = settings.auth.open_beyond_loopback;
-    let server = Server::start_stopped_by(settings, StoppedBy::Signals).await?;
+    let server = Server::start_stopped_by(settings, StoppedBy::Signals, traces).await?;
     announce(&server);
     if is_open && beyond {
         tracing::warn!(

@@ -8,6 +8,7 @@ use actix_web::{App as ActixApp, HttpServer, web};
 
 use crate::app::App;
 use crate::settings::HttpSettings;
+use crate::traces::RequestTraces;
 
 use super::connections::Connections;
 use super::middleware::request_context::Outermost;
@@ -22,12 +23,13 @@ use super::{limits, routes};
 pub(crate) fn start(
     app: App,
     settings: &HttpSettings,
+    traces: Option<RequestTraces>,
 ) -> std::io::Result<(Server, Vec<SocketAddr>)> {
     let refuses_strangers = app.is_open() && !app.auth.open_beyond_loopback;
     let requests = app.services().metrics.requests.clone();
     let data = web::Data::new(app);
     let connections = Connections::new(settings.connections_max);
-    let outermost = Outermost::new(settings, connections.clone());
+    let outermost = Outermost::new(settings, connections.clone(), traces);
     let origins = settings.cors_origins.clone();
     let workers = match settings.workers {
         Some(workers) => workers,

@@ -53,6 +53,7 @@ impl Batches {
     pub(crate) fn observer(&self, queue: &'static str) -> Arc<dyn Observer> {
         let of = |figures: &HistogramVec| figures.with_label_values(&[queue]);
         Arc::new(QueueObserver {
+            queue,
             commands: of(&self.commands),
             wait: of(&self.wait),
             duration: of(&self.duration),
@@ -76,12 +77,17 @@ pub(crate) fn set(gauge: &IntGauge, count: usize) {
 }
 
 struct QueueObserver {
+    queue: &'static str,
     commands: Histogram,
     wait: Histogram,
     duration: Histogram,
 }
 
 impl Observer for QueueObserver {
+    fn queue(&self) -> &'static str {
+        self.queue
+    }
+
     fn taken(&self, waited: &mut dyn ExactSizeIterator<Item = Duration>) {
         // A batch is far smaller than what a double cannot count.
         self.commands.observe(waited.len() as f64);

@@ -18,6 +18,11 @@ const METHODS: [&str; 8] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other",
 ];
 
+/// A method as a label.
+pub(crate) fn method_label(method: &Method) -> &'static str {
+    METHODS[index_of(method)]
+}
+
 fn index_of(method: &Method) -> usize {
     let last = METHODS.len() - 1;
     METHODS[..last]
@@ -88,6 +93,11 @@ struct Endpoint {
 }
 
 impl RouteMetrics {
+    /// The template of the route's path.
+    pub(crate) fn template(&self) -> &'static str {
+        self.template
+    }
+
     fn answered(&self, method: usize, status: StatusCode, began: Instant) {
         let (name, template) = (METHODS[method], self.template);
         let endpoint = self.methods[method].get_or_init(|| Endpoint {

@@ -34,7 +34,7 @@ impl Settings {
             ));
         }
         self.rate_limit.policies()?;
-        Ok(())
+        self.traces.check()
     }
 
     fn check_http(&self) -> Result<(), SettingsError> {

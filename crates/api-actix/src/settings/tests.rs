@@ -93,6 +93,8 @@ fn the_longest_time_there_is_is_refused() {
             "http.host",
             "metrics.host",
             "log.filter",
+            "traces.service_name",
+            "traces.instance",
         ];
         if refused.is_ok() {
             let is_text = is_text.contains(&setting.as_str()) || setting.ends_with("url");

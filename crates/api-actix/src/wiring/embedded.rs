@@ -7,7 +7,7 @@ use adapters_embedded::{
     Database, SqliteAccountStore, SqliteApiKeyStore, SqliteArchive, SqliteAuditLog,
     SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore, SqliteLocation,
     SqliteMaintenance, SqliteProbe, SqliteReconciliation, SqliteSalesControl, SqliteSalesReports,
-    SqliteSessionStore, SqliteSettings, SqliteUserStore,
+    SqliteSessionStore, SqliteSettings, SqliteUserStore, TransactionObserver,
 };
 
 use futures::FutureExt;
@@ -62,9 +62,10 @@ pub(super) fn require_data(settings: &SqliteSettings) -> Result<&Path, Failure> 
 /// Opens the file and brings it to this version's schema. Nobody else has it
 /// open, so there is no version of a schema to be careful of.
 pub(super) async fn open(
-    settings: SqliteSettings,
+    mut settings: SqliteSettings,
     metrics: &Metrics,
 ) -> Result<(Stores, String), Failure> {
+    settings.observer = Some(TransactionObserver::new(metrics.transaction_observer()));
     let opened = tokio::task::spawn_blocking(move || Database::open(&settings)).await;
     let database = opened
         .map_err(|panic| Failure::new(format!("the embedded store failed: {panic}")))?

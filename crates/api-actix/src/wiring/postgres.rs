@@ -84,6 +84,7 @@ impl Plan {
         };
         require_current(&database).await?;
         let place = format!("PostgreSQL at {}", redact_url(&self.settings.url));
+        let database = database.observed(Arc::new(metrics.transaction_observer()));
         let replica = self.replica.map(|replica| replica.follow(&database));
         let replica = replica.transpose()?;
         Ok((

@@ -171,6 +171,7 @@ impl Bench {
                 deadline,
                 ..Times::default()
             },
+            None,
         );
         self.waiting.push(waiting);
         self.places.push((waiting, submitted.place));

@@ -92,7 +92,7 @@ fn a_program_of_the_version_before_goes_on_with_a_newer_file() {
     let folder = folder();
     make_old_file(&folder);
     let database = Database::open(&in_file(&folder)).expect("opened");
-    let written = block_on(database.write(|connection| {
+    let written = block_on(database.write("by_hand", |connection| {
         connection
             .batch_execute(
                 "INSERT INTO users (email, name, created_at) VALUES ('c@x.in', NULL, 7)

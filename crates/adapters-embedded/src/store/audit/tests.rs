@@ -98,7 +98,7 @@ fn a_full_queue_is_busy_at_once_and_what_it_took_is_kept() {
 fn a_transaction_that_fails_adds_nothing_and_says_so_to_all() {
     let (database, log) = open(100);
     let by_hand = |statement: &'static str| {
-        block_on(database.write(move |connection| {
+        block_on(database.write("by_hand", move |connection| {
             let done = diesel::sql_query(statement).execute(connection);
             done.map_err(before_commit)
         }))

@@ -109,7 +109,7 @@ fn attempt<F>(
 where
     F: Fn(&mut SqliteConnection, &[&SaleCommand]) -> Result<Sold, Ending>,
 {
-    let written = session.write(|connection| {
+    let written = session.write("sell_seats", |connection| {
         // Of what the panic left half done nothing is seen again: it is rolled back.
         let sold = catch_unwind(AssertUnwindSafe(|| sell(connection, commands)));
         sold.unwrap_or_else(|_| Err(defect("the batch panicked").into()))

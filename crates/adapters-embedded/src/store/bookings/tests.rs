@@ -77,11 +77,9 @@ impl Shop {
     }
 
     fn by_hand(&self, statements: &'static str) {
-        block_on(
-            self.database.write(move |connection| {
-                connection.batch_execute(statements).map_err(before_commit)
-            }),
-        )
+        block_on(self.database.write("by_hand", move |connection| {
+            connection.batch_execute(statements).map_err(before_commit)
+        }))
         .expect("done by hand");
     }
 
@@ -344,7 +342,7 @@ fn whoever_watches_is_told_what_each_batch_left_before_its_buyers_are() {
 #[test]
 fn a_batch_that_changes_nothing_waits_for_no_disk() {
     let shop = Shop::in_memory();
-    let sold = block_on(shop.database.write(|connection| {
+    let sold = block_on(shop.database.write("by_hand", |connection| {
         let commands = [book(99, 1, 1), book(1, 99, 1), cancel(99)];
         let commands: Vec<&SaleCommand> = commands.iter().collect();
         Ok::<_, StoreError>(batch::sell(connection, &commands))

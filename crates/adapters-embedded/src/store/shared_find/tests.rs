@@ -43,10 +43,9 @@ fn keep_reader_busy(database: &Database) -> mpsc::SyncSender<()> {
 }
 
 fn by_hand(database: &Database, statement: &'static str) {
-    block_on(
-        database
-            .write(move |connection| connection.batch_execute(statement).map_err(before_commit)),
-    )
+    block_on(database.write("by_hand", move |connection| {
+        connection.batch_execute(statement).map_err(before_commit)
+    }))
     .expect("done by hand");
 }
 

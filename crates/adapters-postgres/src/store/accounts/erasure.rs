@@ -78,7 +78,7 @@ prepared!(
 
 pub(super) async fn erase(database: &Database, user_id: UserId) -> Result<(), AccountError> {
     database
-        .transaction(move |connection| {
+        .transaction("erase_account", move |connection| {
             async move {
                 lock_out(connection, user_id).await?;
                 let erased = erase_locked(connection, user_id.get()).await;
@@ -114,7 +114,7 @@ pub(super) async fn bookings_of_erased(
         return Ok(Vec::new());
     }
     let found: Vec<(i64,)> = database
-        .transaction(move |connection| {
+        .transaction("forget_erased", move |connection| {
             async move {
                 let found = look_for_bookings(connection, bookings_max).await;
                 found.map_err(before_commit)

@@ -129,7 +129,7 @@ pub(super) async fn set(
     keep: SessionId,
 ) -> Result<(), SetPasswordError> {
     database
-        .transaction(move |connection| {
+        .transaction("set_password", move |connection| {
             async move {
                 verify(connection, user_id, &expected, keep).await?;
                 let set = set_and_end(connection, user_id.get(), &password, Some(keep.get()));
@@ -152,7 +152,7 @@ pub(super) async fn issue_token(
         lasts_seconds: lasts.as_secs_f64(),
     };
     let issued: Option<(DateTime<Utc>,)> = database
-        .write(move |connection| {
+        .write("issue_password_token", move |connection| {
             async move { issue.get_result(connection).await.optional() }.boxed()
         })
         .await?;
@@ -167,7 +167,7 @@ pub(super) async fn redeem_token(
 ) -> Result<UserId, RedeemError> {
     let digest = token.as_bytes().to_vec();
     let owner = database
-        .transaction(move |connection| {
+        .transaction("redeem_password_token", move |connection| {
             async move {
                 redeem(connection, digest, &password)
                     .await

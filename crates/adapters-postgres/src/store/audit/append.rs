@@ -55,7 +55,9 @@ impl InsertEntries {
 
     async fn write(self, database: &Database) -> Answer {
         database
-            .write_here(move |connection| async move { self.execute(connection).await }.boxed())
+            .write_here("append_audit", move |connection| {
+                async move { self.execute(connection).await }.boxed()
+            })
             .await?;
         Ok(())
     }

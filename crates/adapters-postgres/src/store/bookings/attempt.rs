@@ -6,6 +6,7 @@ use domain::model::{BookSeats, Capacity, EventId};
 use domain::ports::StoreError;
 use domain::rules::{Decisions, SaleAnswer, SaleCommand, decide};
 use group_commit::Group;
+use tracing::Instrument;
 
 use crate::Database;
 use crate::error::{self, TRIES_MAX};
@@ -88,8 +89,10 @@ pub(super) async fn attempt(
 ) -> Result<Outcome, Failure> {
     let mut tries = 1;
     loop {
-        let transaction = database.open_transaction().await?;
-        match once(database, transaction, work, locking).await {
+        let transaction = database.open_transaction("sell_seats").await?;
+        let span = transaction.span();
+        let tried = once(database, transaction, work, locking);
+        match tried.instrument(span).await {
             Err(Failure::NothingDone(error)) if tries < TRIES_MAX && is_passing(&error) => {
                 tracing::debug!(%error, tries, "a batch is tried again");
                 tries += 1;

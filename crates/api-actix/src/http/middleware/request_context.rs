@@ -18,7 +18,7 @@ use actix_web::http::header::{
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::security_headers::SecurityHeaders;
@@ -29,6 +29,7 @@ use crate::http::problem::{MEDIA_TYPE, Problem, Written};
 use crate::http::status::{timed_out, uri_too_long};
 use crate::metrics::{RequestWatch, RouteMetrics};
 use crate::settings::HttpSettings;
+use crate::traces::{self, RequestTraces};
 
 /// Carries the request's id, there and back.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -45,14 +46,21 @@ pub(crate) struct Outermost {
     headers: SecurityHeaders,
     request_timeout: Duration,
     connections: Connections,
+    /// Unless nothing is traced.
+    traces: Option<RequestTraces>,
 }
 
 impl Outermost {
-    pub(crate) fn new(settings: &HttpSettings, connections: Connections) -> Self {
+    pub(crate) fn new(
+        settings: &HttpSettings,
+        connections: Connections,
+        traces: Option<RequestTraces>,
+    ) -> Self {
         Self {
             headers: SecurityHeaders::new(settings),
             request_timeout: settings.request_timeout,
             connections,
+            traces,
         }
     }
 }
@@ -114,12 +122,21 @@ pub(crate) async fn wrap<B: MessageBody + 'static>(
         method = %request.method(),
         path = request.path(),
     );
+    let traced = match outermost.traces {
+        None => Span::none(),
+        Some(traces) => traces.begin(&request, request_id),
+    };
+    let method = request.method().clone();
     // What has begun to change something goes on when the waiting ends, see
     // `App::run`.
     let limit = outermost.request_timeout;
-    let answered = match span.is_disabled() {
+    let answered = match span.is_disabled() && traced.is_disabled() {
         true => tokio::time::timeout(limit, next.call(request)).await,
-        false => tokio::time::timeout(limit, next.call(request).instrument(span.clone())).await,
+        false => {
+            // The one for traces inside: what lies in a request finds it there.
+            let called = next.call(request).instrument(traced.clone());
+            tokio::time::timeout(limit, called.instrument(span.clone())).await
+        }
     };
     let _entered = span.enter();
     // Nothing inside answers with an `Err`: handlers' errors are responses by
@@ -131,13 +148,22 @@ pub(crate) async fn wrap<B: MessageBody + 'static>(
                 tracing::warn!(request_id, "no answer was found within {limit:?}");
             }
             let problem = timed_out();
-            watch.answered(context.route.get(), problem.status);
+            let route = context.route.get();
+            watch.answered(route, problem.status);
+            traces::answered(
+                &traced,
+                &method,
+                route.map(|it| it.template()),
+                problem.status,
+            );
             return Err(refuse(&outermost, &problem, request_id));
         }
     };
     let mut response = render(response, request_id);
     let status = response.status();
-    watch.answered(context.route.get(), status);
+    let route = context.route.get();
+    watch.answered(route, status);
+    traces::answered(&traced, &method, route.map(|it| it.template()), status);
     let request = response.request().clone();
     complete(
         &outermost,

@@ -119,7 +119,7 @@ fn a_booking_finds_room_when_other_writes_fill_the_queue() {
     });
     shop.by_hand(SHOP);
     let release = keep_busy(&shop.database);
-    let nothing = || shop.database.write(|_| Ok::<_, StoreError>(()));
+    let nothing = || shop.database.write("by_hand", |_| Ok::<_, StoreError>(()));
     let mut other = Box::pin(nothing());
     assert!(block_on(poll_immediate(&mut other)).is_none());
     assert!(block_on(nothing()).is_err(), "the queue is full");
@@ -194,7 +194,9 @@ fn a_transaction_that_was_left_open_fails_no_command() {
     let mut session = migrated_shop();
     // What a rollback that failed would leave behind, a panic outside of `sell` does.
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        session.write(|_| -> Result<(), StoreError> { panic!("on purpose") })
+        session.write("by_hand", |_| -> Result<(), StoreError> {
+            panic!("on purpose")
+        })
     }));
     assert!(panicked.is_err());
     let answers = run_batch(&mut session, [book(1, 1, 1), book(1, 1, 2)], batch::sell);
