@@ -105,6 +105,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_of_a_secret_is_kept_as_it_is() {
+        assert_eq!(SecretDigest::from_bytes([7; 32]).as_bytes(), &[7; 32]);
+        let phc = "$argon2id$horse";
+        assert_eq!(PasswordHash::from_phc(phc.to_owned()).as_phc(), phc);
+    }
+
+    #[test]
     fn no_secret_shows_in_a_log() {
         let shown = format!(
             "{:?} {:?} {:?}",

@@ -298,6 +298,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn behind_a_full_page_there_may_be_another_one() {
+        let mut page = vec![seats(1); EVENTS_AT_ONCE];
+        let last = Timeline {
+            at: DateTime::UNIX_EPOCH,
+            id: 7,
+        };
+        assert_eq!(next_page(&page), Some(last));
+        page.pop();
+        assert_eq!(next_page(&page), None);
+        assert_eq!(next_page(&[]), None);
+    }
+
     fn catalogue_with(left: i64) -> MockEventCatalogue {
         let mut catalogue = MockEventCatalogue::new();
         catalogue

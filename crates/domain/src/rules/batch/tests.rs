@@ -191,6 +191,8 @@ fn a_booking_is_cancelled_once_and_never_after_its_event_was_deleted() {
     );
     assert_eq!(decisions.cancelled, [booking(1)]);
     assert_eq!(decisions.changes.len(), 1);
+    let change = decisions.changes[&event(1)];
+    assert_eq!((change.seats, change.bookings), (2, -1));
 }
 
 #[test]

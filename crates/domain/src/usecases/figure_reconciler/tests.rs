@@ -219,6 +219,22 @@ fn a_turn_tells_how_many_events_it_compared() {
 }
 
 #[test]
+fn a_turn_that_looks_at_keys_tells_how_many() {
+    let store = Shelf::of([]);
+    let fault = |number| KeyFault {
+        user_id: UserId::try_new(number).expect("positive"),
+        booking_id: crate::model::BookingId::try_new(9).expect("positive"),
+        kind: KeyFaultKind::NoBooking,
+    };
+    *store.keys.lock().expect("no holder panics") = vec![fault(1), fault(2)];
+    let mut reconciler = FigureReconciler::default();
+    let keys: Vec<_> = (0..SELDOM)
+        .map(|_| block_on(reconciler.turn(&store)).keys)
+        .collect();
+    assert_eq!(keys, [0, 0, 0, 0, 0, 2]);
+}
+
+#[test]
 fn what_is_different_is_repaired_and_told_once() {
     let mut store = Shelf::of((1..=450).map(event));
     store.upcoming = 100;
