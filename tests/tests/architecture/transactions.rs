@@ -55,7 +55,7 @@ fn every_transaction_has_a_name_that_is_documented() {
     for store in ["adapters-postgres", "adapters-embedded"] {
         let mut files = Vec::new();
         sources(
-            &workspace().join("crates").join(store).join("src/store"),
+            &workspace().join("crates").join(store).join("src"),
             &mut files,
         );
         for file in files {
@@ -64,5 +64,7 @@ fn every_transaction_has_a_name_that_is_documented() {
         }
         assert!(names.len() > 20, "{names:?}");
     }
+    // What tests of a crate do in its own sources.
+    names.remove("by_hand");
     assert_eq!(names, names_documented());
 }
