@@ -46,10 +46,10 @@ pub(crate) fn get(host: &str, port: u16, path: &str, patience: Duration) -> io::
         true => format!("[{bare}]"),
         false => bare.to_owned(),
     };
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
-    )?;
+    // In one piece: whoever answers the first of several and leaves breaks the pipe of the others.
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = [0; 16 * 1024];
     loop {
