@@ -206,6 +206,11 @@ impl RedisCluster {
         .await;
     }
 
+    /// Waits until a replica has all that its primary has been told.
+    pub async fn has_told(&self, primary: usize, replica: usize) {
+        self.nodes[primary].has_told(&self.nodes[replica]).await;
+    }
+
     async fn id(&self, node: usize) -> String {
         self.ask(node, &["CLUSTER", "MYID"]).await
     }

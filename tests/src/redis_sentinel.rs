@@ -57,6 +57,11 @@ impl RedisBehindSentinel {
         self.servers[server].ask(words).await
     }
 
+    /// Waits until the replica has all that the primary has been told.
+    pub async fn has_told(&self) {
+        self.servers[0].has_told(&self.servers[1]).await;
+    }
+
     /// Ends a server at once, like `kill -9`.
     pub fn kill(&mut self, server: usize) {
         self.servers[server].kill();

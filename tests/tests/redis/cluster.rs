@@ -151,7 +151,7 @@ async fn a_replica_that_takes_over_is_found() {
     cluster.follow(replica, 0).await;
     let gate = gate(&cluster.url());
     open_all(&gate, &[event_id]).await;
-    let _: i64 = cluster.ask(0, &["WAIT", "1", "5000"]).await;
+    cluster.has_told(0, replica).await;
 
     // Silent, not dead: nobody says that the slots are elsewhere now.
     cluster.signal(0, "STOP");

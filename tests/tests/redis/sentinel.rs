@@ -11,7 +11,7 @@ async fn the_replica_that_takes_over_is_asked() {
     let gate = gate(&pair.url());
     gate.open(seats_left(1, 10)).await;
     assert_eq!(take(&gate, 1, 1).await, GateAnswer::Granted);
-    let _: i64 = pair.ask(0, &["WAIT", "1", "5000"]).await;
+    pair.has_told().await;
 
     pair.kill(0);
     assert_eq!(take(&gate, 1, 2).await, GateAnswer::Unknown);
@@ -30,7 +30,7 @@ async fn a_primary_that_was_demoted_is_left() {
     let gate = gate(&pair.url());
     gate.open(seats_left(1, 10)).await;
     assert_eq!(take(&gate, 1, 1).await, GateAnswer::Granted);
-    let _: i64 = pair.ask(0, &["WAIT", "1", "5000"]).await;
+    pair.has_told().await;
 
     pair.swap().await;
     eventually("the new primary is asked", async || {

@@ -115,6 +115,23 @@ impl OwnRedis {
             .unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
+    /// Waits until that replica has all that was written here so far. (`WAIT` would wait for
+    /// what its own connection wrote, which is nothing.)
+    pub(crate) async fn has_told(&self, replica: &Self) {
+        let written = self.offset("master_repl_offset").await;
+        crate::eventually("the replica has all of it", async || {
+            replica.offset("slave_repl_offset").await >= written
+        })
+        .await;
+    }
+
+    /// How far replication has come, by that field.
+    async fn offset(&self, field: &str) -> Option<i64> {
+        let info: String = self.ask(&["INFO", "replication"]).await;
+        let line = info.lines().find_map(|line| line.strip_prefix(field));
+        line?.strip_prefix(':')?.parse().ok()
+    }
+
     pub(crate) async fn try_ask<T: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
         let client = redis::Client::open(self.url())?;
         let connecting = client.get_multiplexed_async_connection();
