@@ -8,8 +8,9 @@
 # fails where it is below LINES_MIN, or where a test fails. What was found line by line stays in
 # TARGET_DIR/coverage/lines.info, as lcov has it.
 #
-# The tests are those of the crates, and those of the whole program that export and import, adopt
-# the tables of old and use TLS, which no crate does alone. Other tests of whole systems, of faults
+# The tests are those of the crates, those on a cluster of Redis and with Sentinels, and those of the
+# whole program that export and import, adopt the tables of old, use TLS and poolers, which no
+# crate does alone. Other tests of whole systems, of faults
 # and simulations are left out: they take long, and kill what would have written down at its end
 # where it had been.
 set -euo pipefail
@@ -45,7 +46,8 @@ main() {
   : >"$folder/programs"
   build build -p api-actix --bin utsavam
   run_tests "${own[@]}" --lib --tests
-  run_tests -p utsavam-tests --test system -- archive adoption tls
+  run_tests -p utsavam-tests --test redis
+  run_tests -p utsavam-tests --test system -- archive adoption tls poolers
   report
 }
 
