@@ -94,7 +94,7 @@ fuzz() {
 
 # With nothing of our environment but where programs are: no settings of the person who runs this.
 start_server() {
-  local mode=$1 tenths
+  local mode=$1
   : >"$folder/server.out"
   (
     cd "$folder"
@@ -104,12 +104,11 @@ start_server() {
       "$root/deploy/run-dev.sh" "$target/debug/utsavam"
   ) >"$folder/server.out" 2>"$folder/server.log" &
   server_pid=$!
-  for ((tenths = 0; tenths < start_seconds_max * 10; tenths++)); do
-    server_url=$(sed -n 's/^listening on \(http:[^ ]*\).*/\1/p' "$folder/server.out")
-    [[ -z $server_url ]] || return 0
-    is_alive "$server_pid" || break
-    sleep 0.1
-  done
+  # shellcheck disable=SC2310
+  server_url=$(
+    await_in_file "$folder/server.out" 's/^listening on \(http:[^ ]*\).*/\1/p' \
+      "$server_pid" "$start_seconds_max"
+  ) && return 0
   cat "$folder/server.log" >&2
   die 'the server did not start'
 }

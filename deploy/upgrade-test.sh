@@ -135,17 +135,16 @@ check() {
 
 # Starts BINARY under NAME; where it is, is in server_pid and server_address then.
 start_server() {
-  local binary=$1 name=$2 tenths
+  local binary=$1 name=$2
   HOST=127.0.0.1 PORT=0 ADMIN_KEY=${ADMIN_KEY:-change_me_admin_key} \
     "$binary" serve >"$folder/$name.out" 2>"$folder/$name.log" </dev/null &
   server_pid=$!
   pids+=("$server_pid")
-  for ((tenths = 0; tenths < start_seconds_max * 10; tenths++)); do
-    server_address=$(sed -n 's|^listening on http://\([^ ,]*\).*|\1|p' "$folder/$name.out")
-    [[ -z $server_address ]] || return 0
-    is_alive "$server_pid" || break
-    sleep 0.1
-  done
+  # shellcheck disable=SC2310
+  server_address=$(
+    await_in_file "$folder/$name.out" 's|^listening on http://\([^ ,]*\).*|\1|p' \
+      "$server_pid" "$start_seconds_max"
+  ) && return 0
   cat "$folder/$name.log" >&2
   die "$binary did not start"
 }

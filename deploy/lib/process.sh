@@ -65,6 +65,22 @@ end_process() {
   ! is_alive "${target#-}"
 }
 
+# Prints what the sed program SCRIPT finds in FILE, as soon as it finds something; fails when the
+# process PID, which writes it, has ended before, or SECONDS are over.
+await_in_file() {
+  local file=$1 script=$2 pid=$3 tenths found
+  for ((tenths = $4 * 10; tenths > 0; tenths--)); do
+    found=$(sed -n "$script" "$file")
+    if [[ -n $found ]]; then
+      printf '%s' "$found"
+      return 0
+    fi
+    is_alive "$pid" || return 1
+    sleep 0.1
+  done
+  return 1
+}
+
 # Whether Ctrl-C in a terminal reaches this process group without our doing.
 in_terminal_foreground() {
   local stat fields group terminal_group
