@@ -1,5 +1,5 @@
-//! The load process of `make bench` and the check of its ledger, on the
-//! embedded store.
+//! `make bench`: the load process and the check of its ledger on the embedded
+//! store, and that growth can be measured.
 
 use std::path::PathBuf;
 use std::process::Output;
@@ -143,5 +143,35 @@ async fn a_booking_that_is_lost_changed_or_invented_is_found() {
         sale.load(&["--work=book", "--clients=2", "--requests=20"])
             .await;
         sale.spoil(statement, expected).await;
+    }
+}
+
+/// A run that measures next to nothing, but all that growth is about.
+#[tokio::test]
+async fn growth_is_measured_to_its_end() {
+    let folder = TempDir::with_prefix("utsavam_test_").expect("a temporary folder");
+    let samples = folder.path().join("samples.json");
+    let service = |name| std::env::var(name).expect("`make test` sets it");
+    let output = bench(&[
+        "--store=embedded".to_owned(),
+        "--only=GROWTH".to_owned(),
+        "--rounds=1".to_owned(),
+        "--seconds=0.3".to_owned(),
+        "--warmup=0.1".to_owned(),
+        "--growth-bookings=20000".to_owned(),
+        "--growth-events=2000".to_owned(),
+        format!("--json={}", samples.display()),
+        format!("--database-url={}", service("DATABASE_URL")),
+        format!("--redis-url={}", service("REDIS_URL")),
+    ])
+    .await;
+    assert!(output.status.success(), "{output:?}");
+    let samples = std::fs::read(&samples).expect("samples");
+    let samples = String::from_utf8(samples).expect("text");
+    for call in ["D", "B", "C", "ANALYTICS"] {
+        for size in ["small", "grown"] {
+            let name = format!("growth/embedded/{call}/{size}");
+            assert!(samples.contains(&name), "{name} is not in {samples}");
+        }
     }
 }
