@@ -26,6 +26,7 @@ readonly skipped=(
   metrics::readers_that_hold_on_keep_nobody_from_buying_or_reading
   metrics::refusals_count_by_their_policy
   metrics::requests_count_by_route_method_and_status
+  metrics::transactions_are_timed_by_name
   metrics::what_clients_write_makes_no_label
   # Each server sends its own traces, and only one of them is told to end.
   traces::a_transaction_that_is_no_batch_lies_in_its_request

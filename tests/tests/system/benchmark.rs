@@ -3,10 +3,17 @@
 
 use std::path::PathBuf;
 use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use utsavam_tests::{TestDatabase, TestServer};
+
+/// How long a server waits for a request on a new connection.
+const IMPATIENCE: Duration = Duration::from_millis(50);
 
 /// Seats that nobody can sell in a second.
 const MANY: i64 = 1_000_000;
@@ -146,6 +153,50 @@ async fn a_booking_that_is_lost_changed_or_invented_is_found() {
     }
 }
 
+/// A server may say so when it closes a connection on which nobody has asked yet, as those are that
+/// stand ready in an open loop.
+#[tokio::test]
+async fn a_connection_that_was_not_used_in_time_is_opened_anew() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let told = AtomicUsize::new(0);
+    let impatient = async {
+        loop {
+            let (mut client, _) = listener.accept().await.expect("a connection");
+            let mut request = [0; 1024];
+            let asked = tokio::time::timeout(IMPATIENCE, client.read(&mut request)).await;
+            let status = match asked {
+                Ok(_) => "200 OK",
+                Err(_) => {
+                    told.fetch_add(1, Ordering::Relaxed);
+                    "408 Request Timeout"
+                }
+            };
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            // The last one has gone by then.
+            let _ = client.write_all(answer.as_bytes()).await;
+        }
+    };
+    let arguments = [
+        "load".to_owned(),
+        "--work=read".to_owned(),
+        "--path=/".to_owned(),
+        "--rate=5".to_owned(),
+        "--warmup=0".to_owned(),
+        "--seconds=1".to_owned(),
+        format!("--address={address}"),
+    ];
+    let output = tokio::select! {
+        () = impatient => unreachable!("it serves without an end"),
+        output = bench(&arguments) => output,
+    };
+    assert!(output.status.success(), "{output:?}");
+    let summary: Value = serde_json::from_slice(&output.stdout).expect("the summary is JSON");
+    assert!(summary["statuses"]["200"].as_u64() >= Some(4), "{summary}");
+    assert!(told.into_inner() > 0);
+}
+
 /// A run that measures next to nothing, but all that growth is about.
 #[tokio::test]
 async fn growth_is_measured_to_its_end() {
@@ -155,8 +206,8 @@ async fn growth_is_measured_to_its_end() {
     let output = bench(&[
         "--store=embedded".to_owned(),
         "--only=GROWTH".to_owned(),
-        "--rounds=1".to_owned(),
-        "--seconds=0.3".to_owned(),
+        "--rounds=2".to_owned(),
+        "--seconds=0.5".to_owned(),
         "--warmup=0.1".to_owned(),
         "--growth-bookings=20000".to_owned(),
         "--growth-events=2000".to_owned(),

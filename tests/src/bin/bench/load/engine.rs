@@ -285,6 +285,10 @@ impl<'a> Engine<'a> {
                 &inbox[..]
             };
             match answer::parse(received) {
+                // To a connection that was opened and not used for a while.
+                Parsed::Whole(answer) if answer.status == 408 && connection.sent.is_none() => {
+                    return self.closed(client);
+                }
                 Parsed::Whole(answer) => {
                     let closes = answer.closes;
                     let wait = self.wait_after(&answer);
