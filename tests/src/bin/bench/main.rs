@@ -21,7 +21,7 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    run: Option<run::RunArgs>,
+    run: run::RunArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -44,12 +44,7 @@ fn main() -> ExitCode {
             println!("{bookings} bookings are as promised");
             Ok(())
         }),
-        None => with_runtime(async {
-            let args = cli
-                .run
-                .ok_or("DATABASE_URL and REDIS_URL are needed; `make bench` sets them")?;
-            run::run(&args).await
-        }),
+        None => with_runtime(run::run(&cli.run)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

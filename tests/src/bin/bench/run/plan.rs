@@ -48,10 +48,10 @@ pub(crate) struct RunArgs {
     pub(crate) json: Option<PathBuf>,
     /// PostgreSQL for the benchmark, as a superuser; deploy/services.sh starts one
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub(crate) database_url: String,
+    pub(crate) database_url: Option<String>,
     /// Redis for the benchmark
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
-    pub(crate) redis_url: String,
+    pub(crate) redis_url: Option<String>,
 }
 
 /// Stores to be measured.
@@ -93,9 +93,12 @@ impl Plan {
     /// Fills in what was not chosen.
     ///
     /// # Errors
-    /// The server's program or pgbench is missing.
+    /// A service, the server's program or pgbench is missing.
     pub(crate) async fn new(args: &RunArgs) -> Result<Self, String> {
-        let sql = Sql::connect(&args.database_url).await;
+        let (Some(database_url), Some(redis_url)) = (&args.database_url, &args.redis_url) else {
+            return Err("DATABASE_URL and REDIS_URL are needed; `make bench` sets them".to_owned());
+        };
+        let sql = Sql::connect(database_url).await;
         let data = PathBuf::from(sql.text("SHOW data_directory").await);
         let folder = data
             .ancestors()
@@ -135,8 +138,8 @@ impl Plan {
             }),
             server,
             server_env: args.server_env.clone(),
-            database_url: args.database_url.clone(),
-            redis_url: args.redis_url.clone(),
+            database_url: database_url.clone(),
+            redis_url: redis_url.clone(),
             folder,
             postgres_programs: PathBuf::from(programs),
         })
