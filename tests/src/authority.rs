@@ -12,6 +12,7 @@ pub struct Authority {
 }
 
 /// A certificate with its key, both in PEM.
+#[derive(Debug, Clone)]
 pub struct Certificate {
     /// The certificate.
     pub certificate: String,
@@ -41,6 +42,11 @@ impl Authority {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
         }
+    }
+
+    /// The certificate of the authority itself.
+    pub(crate) fn pem(&self) -> String {
+        self.issuer.pem()
     }
 
     /// A file with the certificate of the authority itself.

@@ -7,6 +7,7 @@ use std::process::Command;
 use deadpool_redis::redis::{FromRedisValue, Value};
 use futures::future::join_all;
 
+use crate::encryption::Encryption;
 use crate::eventually;
 use crate::faults::instances::{OwnRedis, output, variable};
 use crate::ports::free_port;
@@ -23,7 +24,16 @@ impl RedisCluster {
 
     /// Starts an empty one. What is left of it goes on when a node is lost.
     pub async fn start() -> Self {
-        let nodes = join_all((0..Self::NODES).map(|_| start_node())).await;
+        Self::create([None; Self::NODES]).await
+    }
+
+    /// The same, whose nodes speak TLS alone.
+    pub async fn start_encrypted(encryptions: [&Encryption; Self::NODES]) -> Self {
+        Self::create(encryptions.map(Some)).await
+    }
+
+    async fn create(encryptions: [Option<&Encryption>; Self::NODES]) -> Self {
+        let nodes = join_all(encryptions.map(start_node)).await;
         let cluster = Self { nodes };
         let cli = Path::new(&variable("SERVICES_REDIS"))
             .with_file_name("redis-cli")
@@ -31,6 +41,7 @@ impl RedisCluster {
         let addresses = cluster.nodes.iter().map(address);
         output(
             Command::new(cli)
+                .args(cluster.nodes[0].options_of_cli())
                 .args(["--cluster", "create", "--cluster-yes"])
                 .args(addresses),
         );
@@ -40,7 +51,15 @@ impl RedisCluster {
 
     /// Adds a node that has no slot yet, and gives its number.
     pub async fn add(&mut self) -> usize {
-        let node = start_node().await;
+        self.join(start_node(None).await).await
+    }
+
+    /// The same, with a node that speaks TLS alone.
+    pub async fn add_encrypted(&mut self, encryption: &Encryption) -> usize {
+        self.join(start_node(Some(encryption)).await).await
+    }
+
+    async fn join(&mut self, node: OwnRedis) -> usize {
         let port = self.nodes[0].port().to_string();
         let known: Vec<String> = self.ask(0, &["CONFIG", "GET", "cluster-port"]).await;
         let words = ["CLUSTER", "MEET", "127.0.0.1", &port, &known[1]];
@@ -65,8 +84,18 @@ impl RedisCluster {
 
     /// The URL under which a server finds it.
     pub fn url(&self) -> String {
+        format!("redis+cluster://{}", self.addresses())
+    }
+
+    /// Where all nodes are, as URLs have it.
+    pub fn addresses(&self) -> String {
         let addresses: Vec<_> = self.nodes.iter().map(address).collect();
-        format!("redis+cluster://{}", addresses.join(","))
+        addresses.join(",")
+    }
+
+    /// Where one node is.
+    pub fn address_of(&self, node: usize) -> String {
+        address(&self.nodes[node])
     }
 
     /// The node that has the gate of an event.
@@ -120,6 +149,27 @@ impl RedisCluster {
             (number(&parts[0])..=number(&parts[1]), port)
         };
         answer.into_iter().map(range).collect()
+    }
+
+    /// Has all nodes name themselves by that name and not by their addresses.
+    pub async fn announce(&self, name: &str) {
+        for node in 0..self.nodes.len() {
+            for (setting, value) in [
+                ("cluster-announce-hostname", name),
+                ("cluster-preferred-endpoint-type", "hostname"),
+            ] {
+                let _: String = self.ask(node, &["CONFIG", "SET", setting, value]).await;
+            }
+        }
+        eventually("each node knows the names", async || {
+            let slots: Vec<Vec<Value>> = self.ask(0, &["CLUSTER", "SLOTS"]).await;
+            let names = slots.iter().filter(|range| {
+                matches!(&range[2], Value::Array(primary)
+                    if matches!(&primary[0], Value::BulkString(told) if told == name.as_bytes()))
+            });
+            names.count() == slots.len()
+        })
+        .await;
     }
 
     /// Sends a command to one node and reads its answer.
@@ -233,8 +283,8 @@ impl RedisCluster {
     }
 }
 
-async fn start_node() -> OwnRedis {
-    OwnRedis::start_with(|_| {
+async fn start_node(encryption: Option<&Encryption>) -> OwnRedis {
+    OwnRedis::start_with(encryption, |_| {
         let bus_port = free_port().to_string();
         [
             ("--cluster-enabled", "yes"),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use deadpool_redis::redis::FromRedisValue;
 
+use crate::encryption::Encryption;
 use crate::eventually;
 use crate::faults::instances::{OwnRedis, give_away};
 
@@ -20,9 +21,18 @@ pub struct RedisBehindSentinel {
 impl RedisBehindSentinel {
     /// Starts an empty pair. The first server is the primary.
     pub async fn start() -> Self {
-        let primary = OwnRedis::start_with(|_| Vec::new()).await;
+        Self::create(None, None).await
+    }
+
+    /// The same, where all speak TLS alone.
+    pub async fn start_encrypted(servers: &Encryption, sentinel: &Encryption) -> Self {
+        Self::create(Some(servers), Some(sentinel)).await
+    }
+
+    async fn create(servers: Option<&Encryption>, watcher: Option<&Encryption>) -> Self {
+        let primary = OwnRedis::start_with(servers, |_| Vec::new()).await;
         let port = primary.port().to_string();
-        let replica = OwnRedis::start_with(|_| {
+        let replica = OwnRedis::start_with(servers, |_| {
             vec![
                 "--replicaof".to_owned(),
                 "127.0.0.1".to_owned(),
@@ -30,7 +40,7 @@ impl RedisBehindSentinel {
             ]
         })
         .await;
-        let sentinel = OwnRedis::start_with(|folder| watching(folder, &port)).await;
+        let sentinel = OwnRedis::start_with(watcher, |folder| watching(folder, &port)).await;
         let pair = Self {
             servers: [primary, replica],
             sentinel,
@@ -50,6 +60,37 @@ impl RedisBehindSentinel {
     pub fn url(&self) -> String {
         let port = self.sentinel.port();
         format!("redis+sentinel://127.0.0.1:1,127.0.0.1:{port}/{NAME}/0")
+    }
+
+    /// Where the Sentinel is.
+    pub fn sentinel_address(&self) -> String {
+        format!("127.0.0.1:{}", self.sentinel.port())
+    }
+
+    /// Where a server is.
+    pub fn address_of(&self, server: usize) -> String {
+        format!("127.0.0.1:{}", self.servers[server].port())
+    }
+
+    /// Has the Sentinel take whoever is at that port for the primary.
+    pub async fn watch(&self, port: u16) {
+        self.watch_at("127.0.0.1", port).await;
+    }
+
+    /// Has the Sentinel know the first server by a name and not by its address.
+    pub async fn announce(&self, name: &str) {
+        for setting in ["resolve-hostnames", "announce-hostnames"] {
+            let words = ["SENTINEL", "CONFIG", "SET", setting, "yes"];
+            let _: String = self.sentinel.ask(&words).await;
+        }
+        self.watch_at(name, self.servers[0].port()).await;
+    }
+
+    async fn watch_at(&self, host: &str, port: u16) {
+        let _: String = self.sentinel.ask(&["SENTINEL", "REMOVE", NAME]).await;
+        let port = port.to_string();
+        let words = ["SENTINEL", "MONITOR", NAME, host, &port, "1"];
+        let _: String = self.sentinel.ask(&words).await;
     }
 
     /// Sends a command to one server and reads its answer.
@@ -84,9 +125,7 @@ impl RedisBehindSentinel {
         let port = self.servers[1].port().to_string();
         let _: String = self.ask(1, &["REPLICAOF", "NO", "ONE"]).await;
         let _: String = self.ask(0, &["REPLICAOF", "127.0.0.1", &port]).await;
-        let _: String = self.sentinel.ask(&["SENTINEL", "REMOVE", NAME]).await;
-        let words = ["SENTINEL", "MONITOR", NAME, "127.0.0.1", &port, "1"];
-        let _: String = self.sentinel.ask(&words).await;
+        self.watch(self.servers[1].port()).await;
         self.is_primary(1).await;
         self.follows(0).await;
     }

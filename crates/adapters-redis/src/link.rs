@@ -313,12 +313,15 @@ impl Link {
 }
 
 /// An error with everything that caused it: not every format of a log looks for
-/// causes itself.
+/// causes itself. Some errors of others have their cause in their text.
 fn in_full(error: &LinkError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text = format!("{text}: {cause}");
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
         source = cause.source();
     }
     text

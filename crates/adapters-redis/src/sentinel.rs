@@ -2,12 +2,16 @@
 //! that is out of reach costs nothing, and each connection asks anew: a connection
 //! that breaks when the primary changes is followed by one to the new primary.
 
+use std::io;
+
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{
-    self, AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisError, RedisResult, Value,
+    self, AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError,
+    RedisResult, Value,
 };
-use futures::future::select_ok;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 
 use crate::url::{Sentinels, at_address};
 
@@ -15,6 +19,17 @@ use crate::url::{Sentinels, at_address};
 pub(crate) struct SentinelManager {
     sentinels: Sentinels,
     config: AsyncConnectionConfig,
+}
+
+/// Why one Sentinel did not lead to the primary.
+#[derive(Debug, thiserror::Error)]
+enum AstrayError {
+    #[error("the sentinel at {0}: {1}")]
+    Sentinel(ConnectionAddr, RedisError),
+    #[error("the sentinel at {0} does not know the name")]
+    Name(ConnectionAddr),
+    #[error("the primary at {0}: {1}")]
+    Primary(ConnectionAddr, RedisError),
 }
 
 /// What the log calls it, without credentials.
@@ -35,18 +50,33 @@ impl SentinelManager {
 
     /// To where one Sentinel says the primary is, if it is one. Sentinels that
     /// have not heard of a failover yet name one that was demoted or is dead.
-    async fn primary_by(&self, sentinel: &ConnectionInfo) -> RedisResult<MultiplexedConnection> {
+    async fn primary_by(
+        &self,
+        sentinel: &ConnectionInfo,
+    ) -> Result<MultiplexedConnection, AstrayError> {
+        let asked = || sentinel.addr().clone();
+        let (host, port) = self
+            .ask(sentinel)
+            .await
+            .map_err(|error| AstrayError::Sentinel(asked(), error))?
+            .ok_or_else(|| AstrayError::Name(asked()))?;
+        let server = at_address(&self.sentinels.server, host, port);
+        let named = server.addr().clone();
+        self.connect_primary(server)
+            .await
+            .map_err(|error| AstrayError::Primary(named, error))
+    }
+
+    async fn ask(&self, sentinel: &ConnectionInfo) -> RedisResult<Option<(String, u16)>> {
         let mut asked = self.connect(sentinel.clone()).await?;
-        let found: Option<(String, u16)> = redis::cmd("SENTINEL")
+        redis::cmd("SENTINEL")
             .arg("GET-MASTER-ADDR-BY-NAME")
             .arg(&self.sentinels.name)
             .query_async(&mut asked)
-            .await?;
-        let (host, port) = found.ok_or((
-            ErrorKind::MasterNameNotFoundBySentinel,
-            "a sentinel does not know the name",
-        ))?;
-        let server = at_address(&self.sentinels.server, host, port);
+            .await
+    }
+
+    async fn connect_primary(&self, server: ConnectionInfo) -> RedisResult<MultiplexedConnection> {
         let mut primary = self.connect(server).await?;
         check_role(&mut primary).await?;
         Ok(primary)
@@ -76,9 +106,19 @@ impl managed::Manager for SentinelManager {
 
     async fn create(&self) -> RedisResult<MultiplexedConnection> {
         let asked = self.sentinels.sentinels.iter();
-        let asked = asked.map(|sentinel| Box::pin(self.primary_by(sentinel)));
-        let (primary, _) = select_ok(asked).await?;
-        Ok(primary)
+        let mut asked: FuturesUnordered<_> = asked.map(|by| self.primary_by(by)).collect();
+        // Of several reasons the last is that of whoever is silent, and seldom the one
+        // that matters: a wrong certificate must not hide behind it.
+        let mut reasons = Vec::new();
+        while let Some(outcome) = asked.next().await {
+            match outcome.map_err(|error| error.to_string()) {
+                Ok(primary) => return Ok(primary),
+                Err(reason) if reasons.contains(&reason) => {}
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        let reasons = reasons.join("; ");
+        Err(io::Error::other(format!("no sentinel led to the primary: {reasons}")).into())
     }
 
     async fn recycle(

@@ -12,7 +12,7 @@ use utsavam_tests::{RedisCluster, eventually};
 use crate::support::{event, gate, look, reservation, seats_left, settings, standing, take};
 
 /// An event at each node, in their order.
-async fn one_each(cluster: &RedisCluster) -> [i64; RedisCluster::NODES] {
+pub(crate) async fn one_each(cluster: &RedisCluster) -> [i64; RedisCluster::NODES] {
     let mut found = [0; RedisCluster::NODES];
     let mut id = 0;
     while found.contains(&0) {
@@ -22,7 +22,7 @@ async fn one_each(cluster: &RedisCluster) -> [i64; RedisCluster::NODES] {
     found
 }
 
-async fn open_all(gate: &RedisSeatGate, events: &[i64]) {
+pub(crate) async fn open_all(gate: &RedisSeatGate, events: &[i64]) {
     for id in events {
         gate.open(seats_left(*id, 10)).await;
         assert_eq!(standing(gate, *id).await, (Some(10), 0));

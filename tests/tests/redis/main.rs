@@ -6,3 +6,4 @@ mod cluster;
 mod contract;
 mod sentinel;
 mod support;
+mod tls;

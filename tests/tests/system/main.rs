@@ -29,6 +29,7 @@ mod process;
 mod races;
 mod reconcile;
 mod redis_layouts;
+mod redis_layouts_tls;
 mod secrets;
 mod settings;
 mod stopping;

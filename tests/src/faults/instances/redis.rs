@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use deadpool_redis::redis::{self, FromRedisValue};
+use deadpool_redis::redis::{self, Client, FromRedisValue, TlsCertificates};
 use tempfile::TempDir;
 
 use super::{Environment, as_service, folder, variable};
+use crate::encryption::{Encryption, ROOTS};
 use crate::ports::free_port;
 
 /// A Redis without persistence unless it is asked to save, gone when dropped.
@@ -20,6 +21,8 @@ pub(crate) struct OwnRedis {
     environment: Environment,
     /// Before those that each has: a file may be the first.
     arguments: Vec<String>,
+    /// Where nobody is answered in plain text.
+    encryption: Option<Encryption>,
 }
 
 impl OwnRedis {
@@ -31,10 +34,19 @@ impl OwnRedis {
         redis
     }
 
-    /// Starts one with these arguments, which may depend on its folder.
-    pub(crate) async fn start_with(arguments: impl FnOnce(&Path) -> Vec<String>) -> Self {
+    /// Starts one with these arguments, which may depend on its folder. It speaks TLS
+    /// alone, or not at all.
+    pub(crate) async fn start_with(
+        encryption: Option<&Encryption>,
+        arguments: impl FnOnce(&Path) -> Vec<String>,
+    ) -> Self {
         let mut redis = Self::new();
         redis.arguments = arguments(redis.folder.path());
+        if let Some(encryption) = encryption {
+            let settings = encryption.settings(redis.folder.path());
+            redis.arguments.extend(settings);
+            redis.encryption = Some(encryption.clone());
+        }
         redis.start_again().await;
         redis
     }
@@ -46,6 +58,7 @@ impl OwnRedis {
             child: None,
             environment: Environment::new(),
             arguments: Vec::new(),
+            encryption: None,
         }
     }
 
@@ -65,7 +78,8 @@ impl OwnRedis {
         let mut command = as_service(Path::new(&variable("SERVICES_REDIS")));
         command
             .args(&self.arguments)
-            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
+            .args(["--bind", "127.0.0.1"])
+            .args(self.ports())
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(self.folder.path())
             .envs(self.environment.clone())
@@ -76,6 +90,15 @@ impl OwnRedis {
             self.try_ask::<String>(&["PING"]).await.is_ok()
         })
         .await;
+    }
+
+    fn ports(&self) -> Vec<String> {
+        let port = self.port.to_string();
+        let words = match self.encryption {
+            None => vec!["--port", &port],
+            Some(_) => vec!["--port", "0", "--tls-port", &port],
+        };
+        words.into_iter().map(str::to_owned).collect()
     }
 
     /// Ends it at once, like `kill -9`.
@@ -108,6 +131,15 @@ impl OwnRedis {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    /// What `redis-cli` needs to speak with it, besides its address.
+    pub(crate) fn options_of_cli(&self) -> Vec<String> {
+        let Some(_) = self.encryption else {
+            return Vec::new();
+        };
+        let roots = self.folder.path().join(ROOTS).display().to_string();
+        ["--tls", "--cacert", &roots].map(str::to_owned).to_vec()
+    }
+
     /// Sends a command and reads its answer.
     pub(crate) async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
         self.try_ask(words)
@@ -133,7 +165,17 @@ impl OwnRedis {
     }
 
     pub(crate) async fn try_ask<T: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
-        let client = redis::Client::open(self.url())?;
+        let client = match &self.encryption {
+            None => Client::open(self.url())?,
+            Some(encryption) => {
+                let certificates = TlsCertificates {
+                    client_tls: None,
+                    root_cert: Some(encryption.roots.clone().into_bytes()),
+                };
+                let url = format!("rediss://{}:{}/0", encryption.host, self.port);
+                Client::build_with_tls(url, certificates)?
+            }
+        };
         let connecting = client.get_multiplexed_async_connection();
         // Nobody waits for one that is paused.
         let connected = tokio::time::timeout(Duration::from_secs(5), connecting).await;

@@ -18,9 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[serde(rename_all = "snake_case")]
 #[schema(example = "up")]
 pub(crate) enum DependencyState {
-    /// It answers.
+    /// It answers; of a cluster, every node does.
     Up,
-    /// It does not.
+    /// It does not; of a cluster, at least one node does not.
     Down,
     /// It is not configured.
     Off,
@@ -30,7 +30,7 @@ pub(crate) enum DependencyState {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"status": "ok", "dependencies": {"database": "up", "redis": "up"}}))]
 pub(crate) struct ReadyResponse {
-    /// `ok`; `degraded` without Redis, when answers are right but slower;
+    /// `ok`; `degraded` without Redis or a node of its cluster, when answers are right but slower;
     /// `unavailable` without the database; `stopping` after it was told to end.
     status: &'static str,
     /// Each dependency.
@@ -51,7 +51,7 @@ pub(crate) struct Dependencies {
 #[utoipa::path(
     get, path = "/ready", tag = "operations", operation_id = "ready",
     responses(
-        (status = 200, description = "It can, or degraded: without Redis answers are slower", body = ReadyResponse),
+        (status = 200, description = "It can, or degraded: without Redis, or a node of its cluster, answers are slower", body = ReadyResponse),
         (status = 503, description = "Without the database, or after it was told to end, it cannot", body = ReadyResponse,
          example = json!({"status": "unavailable", "dependencies": {"database": "down", "redis": "up"}})),
     ),
