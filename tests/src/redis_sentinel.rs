@@ -125,9 +125,15 @@ impl RedisBehindSentinel {
         let port = self.servers[1].port().to_string();
         let _: String = self.ask(1, &["REPLICAOF", "NO", "ONE"]).await;
         let _: String = self.ask(0, &["REPLICAOF", "127.0.0.1", &port]).await;
-        self.watch(self.servers[1].port()).await;
+        self.tell_sentinel(1).await;
         self.is_primary(1).await;
         self.follows(0).await;
+    }
+
+    /// Has the Sentinel take a server for the primary, be it one or not. It finds out that it
+    /// is not, but not for some seconds.
+    pub async fn tell_sentinel(&self, server: usize) {
+        self.watch(self.servers[server].port()).await;
     }
 
     async fn follows(&self, server: usize) {

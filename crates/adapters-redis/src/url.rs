@@ -274,6 +274,49 @@ mod tests {
         let server = found.server.redis_settings();
         assert_eq!((server.username(), server.db()), (Some("u"), 3));
         assert_eq!(server.password(), Some("p"));
+
+        let Ok(Place::Sentinel(found)) = parse("redis+sentinel://[::1],[::1]:7/first") else {
+            panic!("addresses of IPv6");
+        };
+        let ports = found.sentinels.iter().map(|info| match info.addr() {
+            ConnectionAddr::Tcp(_, port) => *port,
+            other => panic!("{other}"),
+        });
+        assert_eq!(ports.collect::<Vec<_>>(), [26379, 7]);
+    }
+
+    #[test]
+    fn another_address_is_reached_by_the_same_user_and_as_safely() {
+        let moved = |url: &str| {
+            let info = server(url).expect("a good URL");
+            at_address(&info, "elsewhere".to_owned(), 7)
+        };
+        let plain = moved("redis://u:p@h:1/3");
+        assert_eq!(
+            *plain.addr(),
+            ConnectionAddr::Tcp("elsewhere".to_owned(), 7)
+        );
+        let safe = moved("rediss://u:p@h:1/3");
+        let is_safe = matches!(safe.addr(), ConnectionAddr::TcpTls { host, port: 7, insecure: false, .. } if host == "elsewhere");
+        assert!(is_safe, "{:?}", safe.addr());
+        for info in [plain, safe] {
+            let settings = info.redis_settings();
+            assert_eq!((settings.username(), settings.db()), (Some("u"), 3));
+            assert_eq!(settings.password(), Some("p"));
+        }
+    }
+
+    #[test]
+    fn every_layout_trusts_whom_the_url_names() {
+        for place in [
+            "rediss://h1/",
+            "rediss+cluster://h1,h2/",
+            "rediss+sentinel://h1,h2/first",
+        ] {
+            let error = parse(&format!("{place}?sslrootcert=/nowhere")).map(|_| ());
+            let is_about_file = matches!(error, Err(ConnectError::RootFile { .. }));
+            assert!(is_about_file, "{place}: {error:?}");
+        }
     }
 
     #[test]

@@ -165,6 +165,25 @@ async fn a_primary_that_has_nothing_to_do_makes_no_replica_look_old() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_nobody_reads_there_are_few_beats_and_whoever_reads_again_gets_more() {
+    let pair = Pair::start().await;
+    let server = pair.started("1s").await;
+    let primary = pair.primary.sql().await;
+    // Eight times as old as one ever becomes while somebody reads.
+    let is_old = "SELECT count(*) FROM replica_beats \
+                  WHERE beat_at < clock_timestamp() - interval '2 s'";
+    eventually("the beats are few", async || {
+        primary.number(is_old).await == 1
+    })
+    .await;
+    let began = Instant::now();
+    until_used(&server).await;
+    // By itself the next one comes ten seconds after the last.
+    let waited = began.elapsed();
+    assert!(waited < Duration::from_secs(5), "{waited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_somebody_did_is_never_read_from_a_replica() {
     let pair = Pair::start().await;
     let server = pair.started(NEVER).await;
@@ -271,6 +290,12 @@ async fn a_server_starts_without_its_replica() {
     let event_id = client.publish(5).await;
     assert_eq!(listed(&client).await, [event_id]);
     until_gone_around(&server).await;
+    eventually("the log says so", async || {
+        server
+            .log()
+            .contains("go to the primary, not to the replica")
+    })
+    .await;
     client.get("/ready").await.expect(200);
     pair.replica.start_again().await;
     until_used(&server).await;

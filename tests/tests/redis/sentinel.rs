@@ -42,3 +42,13 @@ async fn a_primary_that_was_demoted_is_left() {
     let tokens: Option<String> = pair.ask(1, &["GET", "event:1:tokens"]).await;
     assert_eq!(tokens.as_deref(), Some("8"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sentinel_that_names_a_replica_is_not_believed() {
+    let pair = RedisBehindSentinel::start().await;
+    pair.tell_sentinel(1).await;
+    let gate = gate(&pair.url());
+    gate.check().await.expect_err("it is not the primary");
+    pair.tell_sentinel(0).await;
+    eventually("the primary is asked", async || gate.check().await.is_ok()).await;
+}

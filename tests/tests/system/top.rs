@@ -204,6 +204,23 @@ mod on_a_terminal {
         }
     }
 
+    /// Whoever looks at servers waits: for one that says nothing, then for the next reading.
+    #[tokio::test]
+    async fn a_key_is_answered_whatever_servers_do() {
+        let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let address = silent.local_addr().expect("bound");
+        let mut terminal = Terminal::new();
+        let program = Program::new(&["top", "--interval", "3600", &address.to_string()]);
+        let view = program.start_on(&terminal);
+        eventually("the server is missed", async || {
+            terminal.written().contains("answer")
+        })
+        .await;
+        // The first of them says nothing to the view.
+        terminal.press("xq");
+        assert_ends(view, &terminal).await;
+    }
+
     fn terminate(view: &tokio::process::Child) {
         let pid = view.id().expect("it runs").to_string();
         let signal = std::process::Command::new("kill").arg(pid).status();

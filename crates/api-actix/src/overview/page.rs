@@ -24,7 +24,7 @@ pub(crate) struct OverviewPage {
 }
 
 /// What is paused.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Paused {
     /// Whether all sales are.
     pub(crate) all: bool,

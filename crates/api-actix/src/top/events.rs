@@ -113,8 +113,16 @@ mod tests {
             row(5, 0, 0, 9, 9.0),
         ];
         let lines = table([page(4.0, rows)].iter());
-        let ids: Vec<_> = lines.iter().map(|line| line.event_id).collect();
-        assert_eq!(ids, [4, 2, 1, 3, 5]);
+        let ids = |lines: &[HotLine]| lines.iter().map(|line| line.event_id).collect::<Vec<_>>();
+        assert_eq!(ids(&lines), [4, 2, 1, 3, 5]);
+        let rows = vec![
+            row(3, 0, 0, 9, 0.1),
+            row(1, 0, 0, 9, 0.1),
+            row(2, 0, 5, 9, 0.1),
+        ];
+        let other = vec![row(8, 0, 0, 9, 0.1), row(1, 0, 0, 9, 0.1)];
+        let quiet = table([page(4.0, rows), page(4.0, other)].iter());
+        assert_eq!(ids(&quiet), [2, 3, 8, 1], "as they stood");
         assert_eq!((lines[0].booked, lines[0].refused), (5.0, 0.25));
         let nothing = table([page(0.0, vec![row(1, 3, 0, 1, 0.0)])].iter());
         assert_eq!(nothing[0].booked, 0.0, "a server that has just begun");

@@ -16,7 +16,7 @@ const MADE: [&str; 2] = ["booked", "replayed"];
 const TROUBLES: [&str; 4] = ["busy", "unavailable", "outcome_unknown", "failed"];
 
 /// How servers stand now.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Figures {
     /// Their versions: while they are exchanged there may be two.
     pub(super) versions: BTreeSet<String>,
@@ -50,7 +50,7 @@ pub(super) struct Answers {
 }
 
 /// The pools of connections to PostgreSQL.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Connections {
     pub(super) used: f64,
     pub(super) idle: f64,
@@ -60,14 +60,14 @@ pub(super) struct Connections {
 }
 
 /// What waits for the threads of the embedded store.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Jobs {
     pub(super) writes: f64,
     pub(super) reads: f64,
 }
 
 /// What happened lately, for each second.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Rates {
     /// Between which readings: how far apart they were.
     pub(super) seconds: f64,
@@ -256,3 +256,6 @@ fn either<T>(one: Option<T>, other: Option<T>, plus: impl FnOnce(T, T) -> T) -> 
         (one, other) => one.or(other),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,6 +141,10 @@ mod tests {
         let spread = Histogram::new(vec![(1.0, 5.0), (2.0, 3.0), (ALL, 5.0)], 0.0);
         assert_eq!(spread.count(), 5.0);
         assert_eq!(spread.quantile(1.0), Some(About(1.0)));
+        let buckets = vec![(1.0, 4.0), (2.0, 2.0), (4.0, 8.0), (ALL, 7.0)];
+        let spread = Histogram::new(buckets, 0.0);
+        assert_eq!(spread.count(), 8.0);
+        assert_eq!(spread.quantile(0.75), Some(About(3.0)));
     }
 
     #[test]

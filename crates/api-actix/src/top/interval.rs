@@ -111,6 +111,8 @@ mod tests {
     #[test]
     fn of_a_process_that_began_anew_nothing_is_told() {
         let before = "process_start_time_seconds 100\na_total 10\nb 7\nh_bucket{le=\"1\"} 3\n";
+        let counted = shown("h_count 3\n");
+        assert!(has_restarted(&counted, &shown("h_count 2\n")));
         for now in [
             // Another process, although it has counted more already.
             "process_start_time_seconds 103\na_total 11\nb 7\nh_bucket{le=\"1\"} 3\n",

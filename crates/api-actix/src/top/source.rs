@@ -107,7 +107,32 @@ impl FromStr for Source {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
+
+    #[test]
+    fn what_shows_no_figures_of_ours_is_no_server() {
+        for (body, expected) in [
+            ("up 1\n", "shows metrics of something else"),
+            ("<html>", "shows no metrics: \"<html>\""),
+        ] {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+            let port = listener.local_addr().expect("bound").port();
+            let answering = thread::spawn(move || {
+                let (mut stream, _) = listener.accept().expect("a client");
+                let _ = stream.read(&mut [0; 1024]).expect("a request");
+                let answer = format!("HTTP/1.1 200 OK\r\n\r\n{body}");
+                stream.write_all(answer.as_bytes()).expect("sent");
+            });
+            let source = Source::new("127.0.0.1", port);
+            let error = source.read().expect_err(body);
+            assert_eq!(error, format!("{source} {expected}"));
+            answering.join().expect("no panic");
+        }
+    }
 
     #[test]
     fn an_address_may_be_written_as_the_server_prints_it_or_shorter() {

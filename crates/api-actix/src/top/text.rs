@@ -95,7 +95,7 @@ mod tests {
         ] {
             assert_eq!(number(value), expected);
         }
-        assert_eq!(count(-1_000.0), "-1,000");
+        assert_eq!(count(-100_000.0), "-100,000");
         assert_eq!(rate(12.0), "12.0/s");
     }
 

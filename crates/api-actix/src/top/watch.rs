@@ -112,6 +112,8 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
     use std::time::Instant;
 
     use super::*;
@@ -167,6 +169,26 @@ mod tests {
         assert_eq!(rate(31, 8, 500), None, "another process");
         assert_eq!(rate(32, 8, 501), Some((1.0, 1.0)));
         assert_eq!(rate(33, 8, 3), None, "yet another");
+    }
+
+    /// Each of these answers when both have been asked.
+    #[test]
+    fn servers_are_asked_at_the_same_time() {
+        let listeners = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
+        let sources = listeners.each_ref().map(|listener| {
+            let port = listener.local_addr().expect("bound").port();
+            Source::new("127.0.0.1", port)
+        });
+        thread::spawn(move || {
+            let asked = listeners.map(|listener| listener.accept().expect("a client").0);
+            for mut stream in asked {
+                let _ = stream.read(&mut [0; 1024]).expect("a request");
+                let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n");
+            }
+        });
+        let seen = Watch::new(sources.to_vec()).look();
+        let answered = |source| format!("{source} answered HTTP/1.1 404 Not Found for /metrics");
+        assert_eq!(seen.unread, sources.map(answered));
     }
 
     #[test]

@@ -477,6 +477,30 @@ mod tests {
     }
 
     #[test]
+    fn the_gate_of_a_deleted_event_is_closed_when_it_is_in_reach_again() {
+        let catalogue = catalogue_that_loses(None);
+        let mut gate = MockSeatGate::new();
+        let standing = GateReading {
+            tokens: Some(5),
+            leases: 0,
+            seats_leased: 0,
+            generation: GateGeneration(4),
+        };
+        for reading in [Some(standing), None, Some(standing)] {
+            gate.expect_read()
+                .times(1)
+                .returning(move |_| Ok(vec![reading]));
+        }
+        gate.expect_close().times(1).return_const(());
+        let mut reconciler = GateReconciler::default();
+        let mut round = || block_on(reconciler.round(&catalogue, &gate));
+        round().expect("both answer");
+        let error = round().expect_err("it is out of reach");
+        assert!(matches!(error, ReconcileError::Unreached(1)), "{error}");
+        round().expect("both answer");
+    }
+
+    #[test]
     fn a_gate_that_is_out_of_reach_keeps_no_other_from_being_put_right() {
         let id = |id| EventId::try_new(id).expect("positive");
         let mut catalogue = MockEventCatalogue::new();

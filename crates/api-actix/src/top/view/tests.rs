@@ -130,6 +130,116 @@ fn a_terminal_shows_what_it_has_room_for_and_the_keys() {
     assert_ne!(buffer[(12, 3)].fg, Color::Red);
 }
 
+/// The terminal's lines, without what fills them up.
+fn rows(terminal: &Terminal<TestBackend>) -> Vec<String> {
+    let buffer = terminal.backend().buffer();
+    let (width, height) = (buffer.area.width, buffer.area.height);
+    let row = |y| {
+        (0..width)
+            .map(|x| buffer[(x, y)].symbol())
+            .collect::<String>()
+    };
+    (0..height).map(|y| row(y).trim_end().to_owned()).collect()
+}
+
+#[test]
+fn before_anything_was_read_a_terminal_says_so() {
+    let mut terminal = Terminal::new(TestBackend::new(60, 3)).expect("in memory");
+    terminal.draw(|frame| draw(frame, None)).expect("in memory");
+    assert_eq!(rows(&terminal), ["reading …", "", "q quits"]);
+}
+
+#[test]
+fn a_script_is_told_of_some_events_and_a_tall_terminal_of_more() {
+    let events = (1..=30).map(|id| event(id, Some(1), 1.0, 0.0, "Concert"));
+    let many = Seen {
+        events: events.collect(),
+        ..seen(figures())
+    };
+    let told = |lines: &[String]| {
+        lines
+            .iter()
+            .filter(|line| line.ends_with("Concert"))
+            .count()
+    };
+    let text: Vec<String> = plain(&many).lines().map(str::to_owned).collect();
+    assert_eq!(told(&text), PLAIN_EVENTS_MAX);
+    let mut terminal = Terminal::new(TestBackend::new(100, 60)).expect("in memory");
+    let drawn = terminal.draw(|frame| draw(frame, Some(&many)));
+    drawn.expect("in memory");
+    assert_eq!(told(&rows(&terminal)), 30);
+    let none = Seen {
+        events: Vec::new(),
+        ..seen(figures())
+    };
+    assert!(plain(&none).ends_with("NAME\nnobody has asked for seats yet"));
+}
+
+#[test]
+fn trouble_stands_out_and_what_is_sold_out_stands_back() {
+    let mut some = seen(Figures {
+        redis_gone_around: 1.0,
+        paused: Some(Paused {
+            event_ids: vec![7],
+            ..Paused::default()
+        }),
+        ..figures()
+    });
+    some.unread = vec!["no answer from 127.0.0.1:2: refused".to_owned()];
+    let mut terminal = Terminal::new(TestBackend::new(100, 40)).expect("in memory");
+    let drawn = terminal.draw(|frame| draw(frame, Some(&some)));
+    drawn.expect("in memory");
+    let rows = rows(&terminal);
+    let style = |text: &str| {
+        let place = rows.iter().enumerate().find_map(|(y, row)| {
+            let before = row.split_once(text)?.0;
+            Some((before.chars().count() as u16, y as u16))
+        });
+        let place = place.unwrap_or_else(|| panic!("no {text} in {rows:#?}"));
+        terminal.backend().buffer()[place].style()
+    };
+    for trouble in [
+        "no answer from",
+        "5xx 2.0/s",
+        "gone around",
+        "paused events",
+        "1,200          0  Tech Talk (paused)",
+    ] {
+        assert_eq!(style(trouble).fg, Some(Color::Red), "{trouble}");
+    }
+    for calm in ["rate limited", "Redis up", "PostgreSQL up", "Quiet"] {
+        assert_ne!(style(calm).fg, Some(Color::Red), "{calm}");
+    }
+    let is_dim = |text| style(text).add_modifier.contains(Modifier::DIM);
+    assert!(is_dim("Out") && !is_dim("Quiet"));
+}
+
+#[test]
+fn what_is_not_known_of_an_event_is_not_made_up() {
+    let stranger = Seen {
+        events: vec![HotLine {
+            name: None,
+            capacity: None,
+            ..event(7, None, 0.5, 0.0, "")
+        }],
+        ..seen(figures())
+    };
+    let row = line_of(&stranger, "        7");
+    let words: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(words, ["7", "?", "?", "0.5", "0", "?"]);
+}
+
+#[test]
+fn two_versions_and_a_gate_that_nobody_asks() {
+    let mut both = figures();
+    both.versions.insert("0.2.0".to_owned());
+    let rates = both.rates.as_mut().expect("rates");
+    rates.gate.values_mut().for_each(|often| *often = 0.0);
+    let text = plain(&seen(both));
+    assert!(text.starts_with("utsavam 0.1.0 and 0.2.0 at "), "{text}");
+    assert!(!text.contains("\ngate "), "{text}");
+}
+
 #[test]
 fn a_terminal_of_any_size_is_drawn_on() {
     for (width, height) in [(1, 1), (2, 3), (300, 200), (80, 4)] {
@@ -228,6 +338,16 @@ fn what_is_paused_is_told_above_and_beside_the_event() {
     let line = "sales     all paused  paused events: 1, 2, 3, 4, 5, 6, 7, 8, …";
     assert_eq!(line_of(&all, "sales"), line);
     assert!(line_of(&all, "        7").ends_with("Tech Talk (paused)"));
+    assert!(line_of(&all, "       11").ends_with("Quiet (paused)"));
+    let more = seen(Figures {
+        paused: Some(Paused {
+            all: false,
+            event_ids: vec![9],
+            more: true,
+        }),
+        ..figures()
+    });
+    assert_eq!(line_of(&more, "sales"), "sales     paused events: 9, …");
 }
 
 #[test]

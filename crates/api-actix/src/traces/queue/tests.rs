@@ -1,6 +1,7 @@
 //! The queue with collectors that take, refuse, or say nothing.
 
 use std::sync::mpsc;
+use std::time::Instant;
 
 use opentelemetry::trace::{Span as _, Tracer, TracerProvider};
 use opentelemetry_sdk::error::OTelSdkError;
@@ -97,7 +98,9 @@ fn the_end_sends_what_is_left_and_takes_nothing_any_more() {
     let left = TOGETHER_MAX - 1;
     bench.spans(left);
     bench.answer(true);
+    let told = Instant::now();
     block_on(bench.queue.end());
+    assert!(told.elapsed() < EVERY, "{:?}", told.elapsed());
     bench.spans(1);
     let expected = SpanCounts {
         sent: left as u64,
@@ -105,4 +108,16 @@ fn the_end_sends_what_is_left_and_takes_nothing_any_more() {
         failed: 0,
     };
     assert_eq!(bench.queue.counts(), expected);
+}
+
+#[test]
+fn enough_to_be_sent_together_waits_for_no_others() {
+    let bench = Bench::new();
+    let began = Instant::now();
+    for _ in 0..8 {
+        bench.spans(TOGETHER_MAX);
+        assert_eq!(bench.came.recv(), Ok(TOGETHER_MAX));
+        bench.answer(true);
+    }
+    assert!(began.elapsed() < EVERY, "{:?}", began.elapsed());
 }
