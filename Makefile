@@ -129,12 +129,13 @@ fmt: ## Format the code
 	$(CARGO) fmt --all
 
 concurrency: ## Fire REQUESTS=50 bookings at CAPACITY=5 seats of the server at BASE
+	@$(CARGO) build --release -p utsavam-tests --bin concurrency
 	@CAPACITY=$(CAPACITY) REQUESTS=$(REQUESTS) CONCURRENCY=$(CONCURRENCY) deploy/with-env.sh sh -c \
 		'export BASE="$${0:-http://$${HOST:-127.0.0.1}:$${PORT:-8000}}"; exec "$$@"' '$(BASE)' \
 		$(CARGO) run -q --release -p utsavam-tests --bin concurrency
 
 load: ## Buy RATE=50 seats a second for LOAD_SECONDS=60 of the server at BASE, whatever happens to it
-	@$(CARGO) build -q --release -p utsavam-tests --bin bench
+	@$(CARGO) build --release -p utsavam-tests --bin bench
 	@RATE=$(RATE) LOAD_SECONDS=$(LOAD_SECONDS) CHECK='$(CHECK)' deploy/with-env.sh sh -c \
 		'export BASE="$${0:-http://$${HOST:-127.0.0.1}:$${PORT:-8000}}"; exec "$$@"' '$(BASE)' \
 		deploy/load.sh $(TARGET_DIR)/release/bench

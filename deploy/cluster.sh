@@ -29,6 +29,8 @@ folder='' utsavam='' balancer_pid='' wanted='' settings_file='' admin_key='' pri
 main() {
   [[ $# -eq 1 && -x $1 && -n ${SERVICES_HAPROXY-} ]] || usage
   utsavam=$1
+  [[ $balancer_port != "$statistics_port" ]] ||
+    die "PORT and STATISTICS_PORT are both $balancer_port: they must differ"
   refuse_taken_port "$balancer_port" PORT
   refuse_taken_port "$statistics_port" STATISTICS_PORT
   folder=$SERVICES_FOLDER/cluster
@@ -213,9 +215,14 @@ watch() {
   done
 }
 
-# One after the other leaves, and the next one only when its successor is there.
+# One after the other leaves, and the next one only when its successor is there. None does
+# where the settings have been changed to what no successor would start with.
 replace_all() {
   local number tenths
+  if ! "$utsavam" config >/dev/null 2>"$folder/config.log"; then
+    say "nothing is replaced: $(cat "$folder/config.log")"
+    return 0
+  fi
   for number in 1 2 3; do
     if ! end_process "${pids[number]}" "$drain_seconds" TERM; then
       say "api-$number (process ${pids[number]}) did not end within $drain_seconds s: killing it"

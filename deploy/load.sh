@@ -38,8 +38,13 @@ main() {
     --tokens "$folder/tokens" --keyed --ledger "$folder/ledger" --expect 200,201,409 \
     --through-faults --allow-503 || code=$?
   if [[ -n ${CHECK-} ]]; then
-    env -u DATABASE_URL -u REDIS_URL "$bench" check --database "$CHECK" \
-      --ledger "$folder/ledger" --event-first "$event_id" || code=$?
+    if ! env -u DATABASE_URL -u REDIS_URL "$bench" check --database "$CHECK" \
+      --ledger "$folder/ledger" --event-first "$event_id"; then
+      code=1
+      trap - EXIT
+      rm -f "$folder/admin" "$folder/login" "$folder/tokens"
+      say "the answers are in $folder/ledger; to compare them again: $bench check --database '…' --ledger $folder/ledger --event-first $event_id"
+    fi
   fi
   return "$code"
 }

@@ -73,7 +73,9 @@ postgres_access() {
   local method=trust
   if [[ $name == dev ]]; then method=scram-sha-256; fi
   printf 'local all all trust\nhost all all 127.0.0.1/32 %s\n' "$method"
-  if [[ $name == cluster ]]; then printf 'local replication all trust\n'; fi
+  if [[ $name == cluster ]]; then
+    printf 'local replication all trust\nhost replication all 127.0.0.1/32 trust\n'
+  fi
 }
 
 # The whole of postgresql.conf; what is not here has PostgreSQL's own default.
