@@ -181,6 +181,7 @@ say_where_to_look() {
   done
   say "primary:  $primary_url"
   say "standby:  $STANDBY_URL"
+  say "database: $DATABASE_URL"
   say "Redis:    $REDIS_URL"
   say "logs:     $folder"
   say "to watch: prometheus --config.file=$folder/prometheus.yaml --storage.tsdb.path=$folder/prometheus --web.listen-address=127.0.0.1:9090"

@@ -120,10 +120,16 @@ async fn made(call: Call, what: &str) -> Result<i64, String> {
         .try_send()
         .await
         .map_err(|error| format!("the server is not reachable: {}", root_cause(&error)))?;
-    if answer.status != 201 {
-        return Err(format!("the {what} was not created: {answer}"));
+    match answer.status {
+        201 => Ok(answer.id("id")),
+        401 => Err(format!(
+            "the {what} was not created: set ADMIN_KEY to the key of that server"
+        )),
+        status => {
+            let body = String::from_utf8_lossy(&answer.body);
+            Err(format!("the {what} was not created: {status} {body}"))
+        }
     }
-    Ok(answer.id("id"))
 }
 
 fn unique_email() -> String {

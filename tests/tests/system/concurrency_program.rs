@@ -60,7 +60,7 @@ async fn it_says_what_is_wrong_and_fails() {
     let base = base(&service);
     for (base, setting, word) in [
         ("http://127.0.0.1:1", ("CAPACITY", "5"), "not reachable"),
-        (base.as_str(), ("ADMIN_KEY", "wrong"), "401"),
+        (base.as_str(), ("ADMIN_KEY", "wrong"), "set ADMIN_KEY"),
         (base.as_str(), ("REQUESTS", "many"), "REQUESTS"),
         ("ftp://x", ("CAPACITY", "5"), "BASE"),
     ] {
