@@ -7,7 +7,7 @@ use fastrand::Rng;
 use hdrhistogram::Histogram;
 
 /// Two round trips and the flush, in microseconds. This and the next are the line through
-/// D16 … D1000 of `docs/benchmarks.md`, with half of the clients in a batch.
+/// D16 … D1000 of 2026-11-24 in `docs/benchmarks.md`, with half of the clients in a batch.
 const BATCH: f64 = 471.0;
 
 /// For each booking, in microseconds.
