@@ -132,7 +132,7 @@ concurrency: ## Fire REQUESTS=50 bookings at CAPACITY=5 seats of the server at B
 	@$(CARGO) build --release -p utsavam-tests --bin concurrency
 	@CAPACITY=$(CAPACITY) REQUESTS=$(REQUESTS) CONCURRENCY=$(CONCURRENCY) deploy/with-env.sh sh -c \
 		'export BASE="$${0:-http://$${HOST:-127.0.0.1}:$${PORT:-8000}}"; exec "$$@"' '$(BASE)' \
-		$(CARGO) run -q --release -p utsavam-tests --bin concurrency
+		$(TARGET_DIR)/release/concurrency
 
 load: ## Buy RATE=50 seats a second for LOAD_SECONDS=60 of the server at BASE, whatever happens to it
 	@$(CARGO) build --release -p utsavam-tests --bin bench

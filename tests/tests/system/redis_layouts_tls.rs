@@ -33,6 +33,21 @@ async fn start(database: &TestDatabase, url: &str) -> TestServer {
         .await
 }
 
+/// A cluster whose nodes know the user.
+async fn cluster_of(nodes: [&Encryption; RedisCluster::NODES]) -> RedisCluster {
+    let cluster = RedisCluster::start_encrypted(nodes).await;
+    for node in 0..RedisCluster::NODES {
+        let _: String = cluster.ask(node, &USER).await;
+    }
+    cluster
+}
+
+/// The user's URL of what is at a place, to be vouched for by an authority.
+fn url_of(layout: &str, place: &str, root: &Authority) -> String {
+    let root = root.file().display().to_string();
+    format!("rediss+{layout}://utsavam:{SECRET}@{place}?sslrootcert={root}")
+}
+
 /// Has Redis asked until the log has a line that says all of this, and once.
 async fn says(server: &TestServer, parts: &[&str]) {
     eventually(&format!("the log says {parts:?}"), async || {
@@ -103,17 +118,11 @@ async fn a_node_with_a_wrong_certificate_is_gone_around_and_the_log_says_why() {
     let by = |host, authority| Encryption::new(host, authority, &[&trusted, &stranger]);
     let right = by(HOST, &trusted);
     let [unknown, misnamed] = [by(HOST, &stranger), by("localhost", &trusted)];
-    let cluster = RedisCluster::start_encrypted([&right, &unknown, &misnamed]).await;
-    for node in 0..RedisCluster::NODES {
-        let _: String = cluster.ask(node, &USER).await;
-    }
+    let cluster = cluster_of([&right, &unknown, &misnamed]).await;
     let database = TestDatabase::embedded();
-    let url = |addresses: &str, root: &Authority| {
-        let root = root.file().display().to_string();
-        format!("rediss+cluster://utsavam:{SECRET}@{addresses}?sslrootcert={root}")
-    };
+    let url = |address: &str| url_of("cluster", address, &trusted);
 
-    let server = start(&database, &url(&cluster.address_of(0), &trusted)).await;
+    let server = start(&database, &url(&cluster.address_of(0))).await;
     ready_says(&server, "degraded", "down").await;
     for (node, reason) in [
         (1, "invalid peer certificate: UnknownIssuer"),
@@ -140,7 +149,7 @@ async fn a_node_with_a_wrong_certificate_is_gone_around_and_the_log_says_why() {
 
     // Nor is a cluster asked for its nodes by whom nobody vouches for.
     let strangers = [&cluster.address_of(1), &cluster.address_of(2)];
-    let server = start(&database, &url(strangers[0], &trusted)).await;
+    let server = start(&database, &url(strangers[0])).await;
     ready_says(&server, "degraded", "down").await;
     says(&server, &[strangers[0], "invalid peer certificate"]).await;
     assert!(!server.log().contains(strangers[1]), "{}", server.log());
@@ -150,10 +159,7 @@ async fn a_node_with_a_wrong_certificate_is_gone_around_and_the_log_says_why() {
 async fn a_node_that_a_cluster_names_hears_nothing_in_plain_text() {
     let authority = Authority::new("trusted");
     let encryption = Encryption::new(HOST, &authority, &[&authority]);
-    let cluster = RedisCluster::start_encrypted([&encryption; RedisCluster::NODES]).await;
-    for node in 0..RedisCluster::NODES {
-        let _: String = cluster.ask(node, &USER).await;
-    }
+    let cluster = cluster_of([&encryption; RedisCluster::NODES]).await;
     let listener = Listener::start().await;
     let port = listener.port.to_string();
     let words = ["CONFIG", "SET", "cluster-announce-tls-port", &port];
@@ -165,12 +171,7 @@ async fn a_node_that_a_cluster_names_hears_nothing_in_plain_text() {
     .await;
 
     let database = TestDatabase::embedded();
-    let root = authority.file();
-    let url = format!(
-        "rediss+cluster://utsavam:{SECRET}@{}?sslrootcert={}",
-        cluster.address_of(0),
-        root.display()
-    );
+    let url = url_of("cluster", &cluster.address_of(0), &authority);
     let server = start(&database, &url).await;
     ready_says(&server, "degraded", "down").await;
     says(&server, &[&port, "redis is lost"]).await;
@@ -196,12 +197,9 @@ async fn neither_a_sentinel_nor_a_primary_with_a_wrong_certificate_is_asked() {
     ] {
         let pair = RedisBehindSentinel::start_encrypted(servers, sentinel).await;
         let _: String = pair.ask(0, &USER).await;
-        let url = format!(
-            "rediss+sentinel://utsavam:{SECRET}@{HOST}:{},{}/tickets?sslrootcert={}",
-            silent.port,
-            pair.sentinel_address(),
-            trusted.file().display()
-        );
+        let (port, other) = (silent.port, pair.sentinel_address());
+        let place = format!("{HOST}:{port},{other}/tickets");
+        let url = url_of("sentinel", &place, &trusted);
         let server = start(&database, &url).await;
         let event_id = server.client().publish(5).await;
         let key = format!("event:{event_id}:tokens");
@@ -234,11 +232,8 @@ async fn a_primary_that_a_sentinel_names_hears_nothing_in_plain_text() {
     let listener = Listener::start().await;
     pair.watch(listener.port).await;
     let database = TestDatabase::embedded();
-    let url = format!(
-        "rediss+sentinel://utsavam:{SECRET}@{}/tickets?sslrootcert={}",
-        pair.sentinel_address(),
-        authority.file().display()
-    );
+    let place = format!("{}/tickets", pair.sentinel_address());
+    let url = url_of("sentinel", &place, &authority);
     let server = start(&database, &url).await;
     // Reconciliation tries again and again for its sake.
     server.client().publish(5).await;
