@@ -16,6 +16,7 @@ mod error;
 mod in_turn;
 mod measured;
 mod migrate;
+mod one_row;
 mod pool;
 mod pooler;
 mod prepared;

@@ -25,6 +25,7 @@ use domain::ports::{Cause, StoreError};
 use crate::connect::{self, ConnectError, PgSettings, Sessions};
 use crate::database::Database;
 use crate::error::before_commit;
+use crate::one_row::OneRow;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
@@ -124,7 +125,7 @@ async fn lock(connection: &mut AsyncPgConnection) -> Result<(), MigrateError> {
         #[diesel(sql_type = Bool)]
         is_ours: bool,
     }
-    let Tried { is_ours } = diesel::sql_query(TRY_LOCK).get_result(connection).await?;
+    let Tried { is_ours } = diesel::sql_query(TRY_LOCK).one_row(connection).await?;
     if !is_ours {
         tracing::info!("another process is migrating the database, waiting for it to end");
         connection
@@ -191,7 +192,7 @@ async fn exists(connection: &mut AsyncPgConnection, table: &str) -> QueryResult<
             .bind::<Text, _>(table)
             .sql(") IS NOT NULL"),
     )
-    .get_result(connection)
+    .one_row(connection)
     .await
 }
 

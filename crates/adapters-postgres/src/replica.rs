@@ -29,6 +29,7 @@ use uuid::Uuid;
 
 use crate::Database;
 use crate::connect::{ConnectError, PgSettings, Sessions, describe};
+use crate::one_row::OneRow;
 
 use self::beats::Beats;
 use self::counts::Counts;
@@ -225,7 +226,7 @@ impl Shared {
             async move {
                 let connection: &AsyncPgConnection = connection;
                 futures::try_join!(
-                    read_beat.get_result::<(bool, Option<i64>)>(&mut &*connection),
+                    read_beat.one_row::<(bool, Option<i64>)>(&mut &*connection),
                     work(connection),
                 )
             }

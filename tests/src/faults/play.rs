@@ -186,6 +186,9 @@ async fn round(
     let books = stage.books(&events).await;
     let verdict = check(&history, &books);
     show(&history, &verdict);
+    if !verdict.violations.is_empty() {
+        stage.show_logs();
+    }
     report.add(&history, &verdict);
     books
 }

@@ -242,6 +242,15 @@ impl Stage {
         server.expect("it runs")
     }
 
+    /// Prints what the processes and PostgreSQL logged: an answer that nobody should get
+    /// is explained nowhere else.
+    pub(crate) fn show_logs(&self) {
+        for server in self.processes.iter().filter_map(|one| one.server.as_ref()) {
+            eprintln!("--- log of {}\n{}", server.address(), server.log());
+        }
+        eprintln!("--- log of PostgreSQL\n{}", self.postgres.log());
+    }
+
     /// Puts events on sale and returns their ids. The gate knows them.
     pub(crate) async fn publish(&self, capacities: &[i64]) -> Vec<i64> {
         let client = self.client();

@@ -13,6 +13,8 @@ use domain::model::{Email, UserName};
 use super::legacy::{self, refuse};
 use super::{MigrateError, Migrated, apply, begin, commit, privileges};
 
+use crate::one_row::OneRow;
+
 /// How many users are moved with one statement.
 const USERS_AT_ONCE: i64 = 5_000;
 
@@ -229,7 +231,7 @@ async fn count(connection: &mut AsyncPgConnection) -> QueryResult<Migrated> {
         "SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM events) AS events,
                 (SELECT count(*) FROM bookings) AS bookings",
     )
-    .get_result(connection)
+    .one_row(connection)
     .await?;
     Ok(Migrated::Adopted {
         users,

@@ -8,6 +8,8 @@ use domain::model::{EventName, Venue};
 
 use super::MigrateError;
 
+use crate::one_row::OneRow;
+
 /// The columns that the service's tables have at least, with a prefix of their
 /// type: `integer` and `bigint` keys, `text` and `character varying` both occurred.
 const COLUMNS: [(&str, &str, &[&str]); 21] = [
@@ -219,7 +221,7 @@ async fn complain(connection: &mut AsyncPgConnection, check: &str) -> Result<(),
         format: String,
     }
     let found: Option<Complaint> = diesel::sql_query(check)
-        .get_result(connection)
+        .one_row(connection)
         .await
         .optional()?;
     match found {

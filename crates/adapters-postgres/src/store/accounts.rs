@@ -23,6 +23,7 @@ use domain::ports::{AccountError, AccountStore, RedeemError, SetPasswordError, S
 use futures::FutureExt;
 
 use crate::error::before_commit;
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::rows::{self, AccountRow, CredentialsRow};
 
@@ -113,7 +114,7 @@ async fn lock_out(connection: &mut AsyncPgConnection, user_id: UserId) -> Result
         user_id: user_id.get(),
     };
     let locked: Option<(bool,)> = lock
-        .get_result(connection)
+        .one_row(connection)
         .await
         .optional()
         .map_err(before_commit)?;
@@ -129,7 +130,7 @@ async fn suspend(
     lock_out(connection, user_id).await?;
     let user_id = user_id.get();
     let suspended = Suspend { user_id }
-        .get_result(connection)
+        .one_row(connection)
         .await
         .map_err(before_commit)?;
     let keep = None;
@@ -155,7 +156,7 @@ impl AccountStore for PgAccountStore {
         let row = self
             .0
             .read(move |connection| {
-                async move { query.get_result(connection).await.optional() }.boxed()
+                async move { query.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         account(user_id, row)
@@ -176,7 +177,7 @@ impl AccountStore for PgAccountStore {
         let row: Option<CredentialsRow> = self
             .0
             .read(move |connection| {
-                async move { query.get_result(connection).await.optional() }.boxed()
+                async move { query.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         row.map(rows::one).transpose()
@@ -189,7 +190,7 @@ impl AccountStore for PgAccountStore {
         let row: Option<CredentialsRow> = self
             .0
             .read(move |connection| {
-                async move { query.get_result(connection).await.optional() }.boxed()
+                async move { query.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         let row = row.ok_or(AccountError::UserNotFound(user_id))?;
@@ -208,7 +209,7 @@ impl AccountStore for PgAccountStore {
         let row = self
             .0
             .write("rename_account", move |connection| {
-                async move { rename.get_result(connection).await.optional() }.boxed()
+                async move { rename.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         account(user_id, row)
@@ -258,7 +259,7 @@ impl AccountStore for PgAccountStore {
         let row = self
             .0
             .write("reinstate_account", move |connection| {
-                async move { reinstate.get_result(connection).await.optional() }.boxed()
+                async move { reinstate.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         account(user_id, row)

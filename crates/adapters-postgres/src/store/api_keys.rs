@@ -9,6 +9,7 @@ use domain::model::{ApiKey, ApiKeyId, Listing, NewApiKey, Page, SecretDigest, Ti
 use domain::ports::{ApiKeyError, ApiKeyStore, StoreError};
 use futures::FutureExt;
 
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::rows::{self, ApiKeyRow};
 
@@ -108,7 +109,7 @@ impl ApiKeyStore for PgApiKeyStore {
         let row: ApiKeyRow = self
             .0
             .write("create_api_key", move |connection| {
-                async move { insert.get_result(connection).await }.boxed()
+                async move { insert.one_row(connection).await }.boxed()
             })
             .await?;
         rows::one(row)
@@ -136,7 +137,7 @@ impl ApiKeyStore for PgApiKeyStore {
         let row: Option<ApiKeyRow> = self
             .0
             .write("rotate_api_key", move |connection| {
-                async move { rotate.get_result(connection).await.optional() }.boxed()
+                async move { rotate.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         Ok(rows::one(row.ok_or(ApiKeyError::KeyNotFound(key_id))?)?)
@@ -165,7 +166,7 @@ impl ApiKeyStore for PgApiKeyStore {
         let row: Option<ApiKeyRow> = self
             .0
             .read(move |connection| {
-                async move { query.get_result(connection).await.optional() }.boxed()
+                async move { query.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         row.map(rows::one).transpose()

@@ -10,12 +10,13 @@ mod tables;
 
 use async_trait::async_trait;
 use diesel::sql_types::BigInt;
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use domain::model::ArchiveCounts;
 use domain::ports::{Archive, ExportError, ImportError, RecordSink, RecordSource, StoreError};
 use futures::FutureExt;
 
 use crate::error::{before_commit, defect};
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 
 super::store!(
@@ -95,7 +96,7 @@ impl Archive for PgArchive {
 }
 
 async fn count(connection: &mut AsyncPgConnection) -> Result<ArchiveCounts, StoreError> {
-    let counted = CountRows {}.get_result(connection).await;
+    let counted = CountRows {}.one_row(connection).await;
     let (users, events, bookings, keys, api_keys, audit): (i64, i64, i64, i64, i64, i64) =
         counted.map_err(before_commit)?;
     let number = |rows: i64| u64::try_from(rows).map_err(|_| defect("a negative number of rows"));

@@ -12,6 +12,7 @@ use domain::model::{
 use domain::ports::{BookingRecords, EventBookingsError, FindBookingError, HistoryError};
 use futures::FutureExt;
 
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::rows::{self, AttendedBookingRow, BookingRow};
 
@@ -79,7 +80,7 @@ impl BookingRecords for PgBookingRecords {
         let row: Option<BookingRow> = self
             .0
             .read(move |connection| {
-                async move { query.get_result(connection).await.optional() }.boxed()
+                async move { query.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         let row = row.ok_or(FindBookingError::BookingNotFound(booking_id))?;
@@ -109,7 +110,7 @@ impl BookingRecords for PgBookingRecords {
                     let connection: &AsyncPgConnection = connection;
                     futures::try_join!(
                         list.load(&mut &*connection),
-                        exists.get_result(&mut &*connection),
+                        exists.one_row(&mut &*connection),
                     )
                 }
                 .boxed()
@@ -144,7 +145,7 @@ impl BookingRecords for PgBookingRecords {
                     let connection: &AsyncPgConnection = connection;
                     futures::try_join!(
                         list.load(&mut &*connection),
-                        existed.get_result(&mut &*connection),
+                        existed.one_row(&mut &*connection),
                     )
                 }
                 .boxed()

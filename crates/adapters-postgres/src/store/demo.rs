@@ -10,6 +10,7 @@ use domain::ports::{DemoStore, StoreError};
 use futures::FutureExt;
 
 use crate::error::before_commit;
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::rows::{self, EventSeatsRow};
 use crate::schema::users;
@@ -122,7 +123,7 @@ async fn ensure(
     {
         let name = String::from(name);
         let found: Option<(EventSeatsRow, bool)> = FindByName { name: name.clone() }
-            .get_result(connection)
+            .one_row(connection)
             .await
             .optional()?;
         seats.push(match found {
@@ -132,7 +133,7 @@ async fn ensure(
                     lead_seconds,
                     id: event.id,
                 }
-                .get_result(connection)
+                .one_row(connection)
                 .await?
             }
             None => {
@@ -144,7 +145,7 @@ async fn ensure(
                     lead_seconds,
                     capacity,
                 }
-                .get_result(connection)
+                .one_row(connection)
                 .await?
             }
         });

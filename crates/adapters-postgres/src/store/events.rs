@@ -16,6 +16,7 @@ use futures::FutureExt;
 
 use crate::Database;
 use crate::error::{before_commit, defect};
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::rows::{self, EventRow, EventSeatsRow};
 use crate::schema::{deletions_pending, event_sales, events};
@@ -183,7 +184,7 @@ impl EventStore for PgEventStore {
         let row: EventRow = self
             .database
             .write("publish_event", move |connection| {
-                async move { insert.get_result(connection).await }.boxed()
+                async move { insert.one_row(connection).await }.boxed()
             })
             .await?;
         rows::one(row)
@@ -240,7 +241,7 @@ async fn lock(
         event_id: event_id.get(),
     };
     let row: Option<EventRow> = query
-        .get_result(connection)
+        .one_row(connection)
         .await
         .optional()
         .map_err(before_commit)?;
@@ -271,7 +272,7 @@ async fn hide(connection: &mut AsyncPgConnection, event_id: EventId) -> QueryRes
     HideEvent { event_id }.execute(connection).await?;
     let confirmed_bookings: Option<i64> = diesel::delete(event_sales::table.find(event_id))
         .returning(event_sales::confirmed_bookings)
-        .get_result(connection)
+        .one_row(connection)
         .await
         .optional()?;
     diesel::insert_into(deletions_pending::table)

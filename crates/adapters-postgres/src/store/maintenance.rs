@@ -10,6 +10,7 @@ use domain::ports::{Maintenance, StoreError};
 use futures::FutureExt;
 
 use crate::error::before_commit;
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::schema::deletions_pending;
 
@@ -92,7 +93,8 @@ async fn mark_a_piece(
         .order(deletions_pending::event_id)
         .for_update()
         .skip_locked()
-        .first(connection)
+        .limit(1)
+        .one_row(connection)
         .await
         .optional()?;
     let Some((event_id, at, id)) = pending else {

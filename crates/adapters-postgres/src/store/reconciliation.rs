@@ -17,6 +17,7 @@ use domain::rules;
 use futures::FutureExt;
 
 use crate::error::{before_commit, defect};
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::rows::{self, CheckedKeyRow, EventFiguresRow};
 
@@ -231,7 +232,7 @@ impl Reconciliation for PgReconciliation {
         let found: Option<EventFiguresRow> = self
             .0
             .read(move |connection| {
-                async move { query.get_result(connection).await.optional() }.boxed()
+                async move { query.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         found.map(rows::one).transpose()
@@ -312,7 +313,7 @@ async fn compare_locked(
 ) -> Result<Vec<EventDifference>, StoreError> {
     let event_id = event_id.get();
     let locked: Option<(i64,)> = LockAny { event_id }
-        .get_result(connection)
+        .one_row(connection)
         .await
         .optional()
         .map_err(before_commit)?;
@@ -320,7 +321,7 @@ async fn compare_locked(
         return Ok(Vec::new());
     }
     let row: EventFiguresRow = FiguresOf { event_id }
-        .get_result(connection)
+        .one_row(connection)
         .await
         .map_err(before_commit)?;
     Ok(rules::compare(&rows::one(row)?))
@@ -357,7 +358,7 @@ async fn repair(
 }
 
 async fn compare_total(connection: &mut AsyncPgConnection) -> QueryResult<Option<TotalDifference>> {
-    let (kept, due) = TotalAndFigures {}.get_result(connection).await?;
+    let (kept, due) = TotalAndFigures {}.one_row(connection).await?;
     Ok((kept != due).then_some(TotalDifference { kept, due }))
 }
 

@@ -9,6 +9,7 @@ use domain::model::{Listing, Page, SalesReport, TopSellers};
 use domain::ports::{SalesReports, StoreError};
 use futures::FutureExt;
 
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::rows::{self, EventSalesRow};
 
@@ -57,7 +58,7 @@ impl Report {
     pub(super) async fn load(self, connection: &AsyncPgConnection) -> QueryResult<Figures> {
         futures::try_join!(
             self.0.load(&mut &*connection),
-            ConfirmedTotal {}.get_result(&mut &*connection),
+            ConfirmedTotal {}.one_row(&mut &*connection),
         )
     }
 

@@ -16,6 +16,7 @@ use domain::ports::{PauseError, SalesControl, StoreError};
 use futures::FutureExt;
 
 use crate::error::before_commit;
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::rows::{self, PausedEventRow};
 
@@ -95,7 +96,7 @@ impl SalesControl for PgSalesControl {
         let paused: Option<(DateTime<Utc>,)> = self
             .0
             .write("pause_event", move |connection| {
-                async move { pause.get_result(connection).await.optional() }.boxed()
+                async move { pause.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         let (paused_at,) = paused.ok_or(PauseError::EventNotFound(event_id))?;
@@ -109,7 +110,7 @@ impl SalesControl for PgSalesControl {
         let resumed: Option<(i64,)> = self
             .0
             .write("resume_event", move |connection| {
-                async move { resume.get_result(connection).await.optional() }.boxed()
+                async move { resume.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         resumed
@@ -123,7 +124,7 @@ impl SalesControl for PgSalesControl {
         let (paused_at,): (DateTime<Utc>,) = self
             .0
             .write("pause_all", |connection| {
-                async move { PauseAll {}.get_result(connection).await }.boxed()
+                async move { PauseAll {}.one_row(connection).await }.boxed()
             })
             .await?;
         let ended = self
@@ -153,7 +154,7 @@ impl SalesControl for PgSalesControl {
             .0
             .read(move |connection| {
                 async move {
-                    let all = FindPauseOfAll {}.get_result(connection).await;
+                    let all = FindPauseOfAll {}.one_row(connection).await;
                     Ok((all.optional()?, list.load(connection).await?))
                 }
                 .boxed()
@@ -168,7 +169,7 @@ impl SalesControl for PgSalesControl {
 
 async fn await_sales(connection: &mut AsyncPgConnection) -> Result<(), StoreError> {
     let wait = AwaitSales { lock: SALES_LOCK };
-    let (_,): (bool,) = wait.get_result(connection).await.map_err(before_commit)?;
+    let (_,): (bool,) = wait.one_row(connection).await.map_err(before_commit)?;
     Ok(())
 }
 

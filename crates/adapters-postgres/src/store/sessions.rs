@@ -11,6 +11,7 @@ use domain::ports::{BeginSessionError, RefreshError, SessionStore, StoreError};
 use futures::FutureExt;
 
 use crate::error::{before_commit, stored};
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::rows::{self, SessionRow};
 
@@ -175,7 +176,7 @@ async fn begin(
         user_id: user_id.get(),
     };
     let locked: Option<(bool, bool)> = lock
-        .get_result(connection)
+        .one_row(connection)
         .await
         .optional()
         .map_err(before_commit)?;
@@ -197,7 +198,7 @@ async fn begin(
         refresh: bytes(secrets.refresh),
         refresh_seconds: secrets.refresh_lasts.as_secs_f64(),
     };
-    Ok(insert.get_result(connection).await.map_err(before_commit)?)
+    Ok(insert.one_row(connection).await.map_err(before_commit)?)
 }
 
 /// What became of a refresh secret.
@@ -221,13 +222,13 @@ async fn refresh(
         new_refresh: bytes(secrets.refresh),
         refresh_seconds: secrets.refresh_lasts.as_secs_f64(),
     };
-    if let Some(session) = exchange.get_result(connection).await.optional()? {
+    if let Some(session) = exchange.one_row(connection).await.optional()? {
         return Ok(Refreshed::Session(session));
     }
     let copied: Option<(i64,)> = EndCopied {
         refresh: bytes(refresh),
     }
-    .get_result(connection)
+    .one_row(connection)
     .await
     .optional()?;
     Ok(copied.map_or(Refreshed::Unknown, |(user_id,)| Refreshed::Reused(user_id)))
@@ -278,7 +279,7 @@ impl SessionStore for PgSessionStore {
         let row: Option<SessionRow> = self
             .0
             .read(move |connection| {
-                async move { query.get_result(connection).await.optional() }.boxed()
+                async move { query.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         row.map(rows::one).transpose()

@@ -9,6 +9,7 @@ use domain::model::{Listing, NewUser, Page, Timeline, User};
 use domain::ports::{RegisterError, StoreError, UserStore};
 use futures::FutureExt;
 
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::rows::{self, UserRow};
 use crate::schema::users;
@@ -56,7 +57,7 @@ impl UserStore for PgUserStore {
         let row = self
             .0
             .write("register_user", move |connection| {
-                async move { insert.get_result(connection).await.optional() }.boxed()
+                async move { insert.one_row(connection).await.optional() }.boxed()
             })
             .await?;
         let row = row.ok_or(RegisterError::EmailTaken(email))?;

@@ -2,6 +2,7 @@
 //! promised of its batches and its migrations. Each promise has a database of
 //! its own.
 
+mod after_the_row;
 mod audit_batches;
 mod batches;
 mod line;

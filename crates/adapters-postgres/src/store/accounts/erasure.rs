@@ -9,6 +9,7 @@ use futures::FutureExt;
 
 use crate::Database;
 use crate::error::{before_commit, stored};
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 
 use super::super::sessions::EndSessions;
@@ -108,7 +109,7 @@ pub(super) async fn bookings_of_erased(
     }
     // Most of the time there is nobody, and nobody has to wait for that.
     let (is_any_pending,): (bool,) = database
-        .read(|connection| async move { AnyPending {}.get_result(connection).await }.boxed())
+        .read(|connection| async move { AnyPending {}.one_row(connection).await }.boxed())
         .await?;
     if !is_any_pending {
         return Ok(Vec::new());

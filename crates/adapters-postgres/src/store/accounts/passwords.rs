@@ -12,6 +12,7 @@ use futures::FutureExt;
 
 use crate::Database;
 use crate::error::{before_commit, stored};
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 
 use super::super::sessions::{EndSessions, LockUser};
@@ -98,7 +99,7 @@ async fn verify(
         user_id: user_id.get(),
     };
     let locked: Option<(bool, bool)> = lock
-        .get_result(connection)
+        .one_row(connection)
         .await
         .optional()
         .map_err(before_commit)?;
@@ -108,7 +109,7 @@ async fn verify(
         user_id: user_id.get(),
     };
     let own: Option<(bool,)> = own
-        .get_result(connection)
+        .one_row(connection)
         .await
         .optional()
         .map_err(before_commit)?;
@@ -153,7 +154,7 @@ pub(super) async fn issue_token(
     };
     let issued: Option<(DateTime<Utc>,)> = database
         .write("issue_password_token", move |connection| {
-            async move { issue.get_result(connection).await.optional() }.boxed()
+            async move { issue.one_row(connection).await.optional() }.boxed()
         })
         .await?;
     let (good_until,) = issued.ok_or(AccountError::UserNotFound(user_id))?;
@@ -189,7 +190,7 @@ async fn redeem(
     let lock = LockOwner {
         digest: digest.clone(),
     };
-    let owner: Option<(i64,)> = lock.get_result(connection).await.optional()?;
+    let owner: Option<(i64,)> = lock.one_row(connection).await.optional()?;
     let Some((user_id,)) = owner else {
         return Ok(None);
     };

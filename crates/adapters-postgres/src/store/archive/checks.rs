@@ -3,11 +3,12 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::AsyncPgConnection;
 use domain::ports::ImportError;
 use domain::rules::{ArchiveSums, Inconsistency};
 
 use crate::error::{before_commit, defect};
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 
 use super::count;
@@ -59,7 +60,7 @@ pub(super) async fn check(
         return Err(defect(format!("{read} were read, but {there} are there")).into());
     }
     let miscounted: Option<(i64, i32, i32, i64)> = MiscountedEvent {}
-        .get_result(connection)
+        .one_row(connection)
         .await
         .optional()
         .map_err(before_commit)?;
@@ -70,7 +71,7 @@ pub(super) async fn check(
         .into());
     }
     let stray: Option<(i64, String, i64)> = StrayKey {}
-        .get_result(connection)
+        .one_row(connection)
         .await
         .optional()
         .map_err(before_commit)?;
@@ -89,7 +90,7 @@ async fn check_totals(
     confirmed_bookings: u64,
 ) -> Result<(), ImportError> {
     let found: (i64, i64, i64) = ConfirmedBookings {}
-        .get_result(connection)
+        .one_row(connection)
         .await
         .map_err(before_commit)?;
     let expected = i64::try_from(confirmed_bookings).unwrap_or(i64::MAX);

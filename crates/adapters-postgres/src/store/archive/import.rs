@@ -9,6 +9,7 @@ use domain::ports::{ImportError, RecordSource};
 use domain::rules::{ArchiveCheck, Inconsistency};
 
 use crate::error::before_commit;
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 
 use super::tables::{
@@ -92,7 +93,7 @@ pub(super) async fn import(
         .batch_execute(KEEP_WRITERS_OUT)
         .await
         .map_err(before_commit)?;
-    let found = FirstKind {}.get_result(connection).await;
+    let found = FirstKind {}.one_row(connection).await;
     let (first_kind,): (Option<String>,) = found.map_err(before_commit)?;
     if let Some(kind) = first_kind {
         return Err(ImportError::NotEmpty(kind));

@@ -12,6 +12,7 @@ use domain::rules::{BatchFacts, BookingFacts, EventFacts, SaleCommand, Standing}
 use futures::FutureExt;
 
 use crate::error::{before_commit, defect, stored};
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::transaction::Transaction;
 
@@ -297,7 +298,7 @@ async fn find_events(connection: &AsyncPgConnection, event_ids: Vec<i64>) -> Que
         return Ok(Vec::new());
     }
     let find = FindEvents { event_ids };
-    let (found,): (Vec<i64>,) = find.get_result(&mut &*connection).await?;
+    let (found,): (Vec<i64>,) = find.one_row(&mut &*connection).await?;
     Ok(found)
 }
 
@@ -316,11 +317,11 @@ async fn find_users(
     match locking {
         Locking::Wait | Locking::SkipLocked => {
             let find = FindUsers { user_ids };
-            find.get_result(&mut &*connection).await
+            find.one_row(&mut &*connection).await
         }
         Locking::WaitForUsersToo => {
             let lock = LockUsers { user_ids };
-            lock.get_result(&mut &*connection).await
+            lock.one_row(&mut &*connection).await
         }
     }
 }
@@ -329,7 +330,7 @@ async fn draw_ids(connection: &AsyncPgConnection, draw: DrawIds) -> QueryResult<
     if draw.count == 0 {
         return Ok(Vec::new());
     }
-    let (ids,): (Vec<i64>,) = draw.get_result(&mut &*connection).await?;
+    let (ids,): (Vec<i64>,) = draw.one_row(&mut &*connection).await?;
     Ok(ids)
 }
 

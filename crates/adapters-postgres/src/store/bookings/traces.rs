@@ -6,6 +6,7 @@ use domain::ports::StoreError;
 
 use crate::Database;
 use crate::error::{before_commit, unanswered, with_commit};
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 
 use super::request_id::RequestId;
@@ -99,7 +100,7 @@ impl Traces {
             request_ids: self.request_ids.clone(),
             cancelled: self.cancelled.clone(),
         };
-        let counted = query.get_result(connection).await;
+        let counted = query.one_row(connection).await;
         let (made, confirmed): (i64, i64) = counted.map_err(before_commit)?;
         let committed = connection.batch_execute("COMMIT").await;
         committed.map_err(with_commit)?;

@@ -11,6 +11,7 @@ use domain::rules::{Change, Sale};
 use futures::FutureExt;
 
 use crate::error::defect;
+use crate::one_row::OneRow;
 use crate::prepared::prepared;
 use crate::transaction::Transaction;
 
@@ -173,7 +174,7 @@ impl Writes {
     pub(super) async fn commit(self, transaction: Transaction) -> Result<(), StoreError> {
         let (_,): (i64,) = transaction
             .commit_with(|connection| {
-                async move { self.0.get_result(&mut &*connection).await }.boxed()
+                async move { self.0.one_row(&mut &*connection).await }.boxed()
             })
             .await?;
         Ok(())
