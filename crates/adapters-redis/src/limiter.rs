@@ -62,7 +62,17 @@ use crate::link::LinkError;
 pub struct RedisRateLimiter {
     lane: RateLane,
     known: Arc<Knowledge>,
-    clock: Box<dyn Fn() -> Duration + Send + Sync>,
+    clock: Clock,
+}
+
+/// The time since some instant, by the clock of this process.
+#[derive(Clone)]
+struct Clock(Arc<dyn Fn() -> Duration + Send + Sync>);
+
+impl Clock {
+    fn now_us(&self) -> u64 {
+        u64::try_from((self.0)().as_micros()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Why it did not answer.
@@ -89,11 +99,12 @@ impl RedisRateLimiter {
         clock: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Self {
         let known = Arc::new(Knowledge::default());
+        let clock = Clock(Arc::new(clock));
         let (nodes, response_timeout) = gate.nodes_beside();
         Self {
-            lane: RateLane::new(nodes, Arc::clone(&known), response_timeout),
+            lane: RateLane::new(nodes, Arc::clone(&known), clock.clone(), response_timeout),
             known,
-            clock: Box::new(clock),
+            clock,
         }
     }
 }
@@ -110,7 +121,7 @@ impl RateLimiter for RedisRateLimiter {
             policy: *policy,
             subject: subject.clone(),
         };
-        let asked_at_us = u64::try_from((self.clock)().as_micros()).unwrap_or(u64::MAX);
+        let asked_at_us = self.clock.now_us();
         let verdict = self.known.of(&key).decide(&key, tokens, asked_at_us);
         let block = match verdict {
             Verdict::Decided(decision) => return Ok(decision),

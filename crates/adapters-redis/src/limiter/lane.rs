@@ -9,6 +9,7 @@ use domain::model::RateDecision;
 use group_commit::{Batch, GroupCommit, NotDone, Reply, Slot};
 use tokio::runtime::Handle;
 
+use super::Clock;
 use super::knowledge::Knowledge;
 use super::question::{Plan, Take, tag};
 use crate::breaker::Pass;
@@ -43,17 +44,24 @@ struct Runner {
     nodes: Nodes,
     script: Script,
     known: Arc<Knowledge>,
+    clock: Clock,
 }
 
 impl RateLane {
     /// Batches run on the runtime in which this is called, or else the one that
     /// first uses the lane.
-    pub(super) fn new(nodes: Nodes, known: Arc<Knowledge>, response_timeout: Duration) -> Self {
+    pub(super) fn new(
+        nodes: Nodes,
+        known: Arc<Knowledge>,
+        clock: Clock,
+        response_timeout: Duration,
+    ) -> Self {
         let limits = one_at_a_time(TAKES_MAX, WAITING_MAX, nodes.count_max());
         let runner = Arc::new(Runner {
             nodes,
             script: Script::rate(),
             known,
+            clock,
         });
         let runtime = OnceLock::new();
         if let Ok(current) = Handle::try_current() {
@@ -127,6 +135,7 @@ impl Runner {
             .nodes
             .run_all(group.key, pass, &self.script, calls)
             .await;
+        let answered_at_us = self.clock.now_us();
         // The next batch may begin while everybody is told of this one.
         drop(batch);
         let answers = asked.unwrap_or_else(|error| {
@@ -135,7 +144,7 @@ impl Runner {
         });
         // What is known first: whoever hears of it may ask again at once.
         let mut told = Vec::new();
-        plan.tell(answers, |take, reply, answer| {
+        plan.tell(answers, answered_at_us, |take, reply, answer| {
             let mut local = self.known.of(&take.key);
             let decision = answer.map(|(answer, decision)| {
                 local.answered(&take.key, answer, take.block > 0);

@@ -3,7 +3,8 @@
 //!
 //! A bucket in Redis only gets fuller as time passes, so an answer is good for
 //! refusing: what was missing when Redis was asked, less the time since then, is
-//! missing still. And for giving there are blocks.
+//! missing still. Whoever is refused is told the time by when it is there at the latest: that of the
+//! answer, since when nobody knows of the moment in between at which Redis looked. And for giving there are blocks.
 //!
 //! A block of k tokens that was taken t ago never holds more than k less those
 //! that came since, t / token: what it holds beyond that is lost. The bucket lacks k tokens
@@ -66,7 +67,9 @@ pub(super) enum Verdict {
 pub(super) struct Answer {
     /// When it was asked, by the clock of this process.
     pub(super) asked_at_us: u64,
-    /// What the bucket lacked after that.
+    /// When it had answered, by the same clock.
+    pub(super) answered_at_us: u64,
+    /// What the bucket lacked at some time in between, after what was taken.
     pub(super) missing_us: u64,
     /// Tokens of the block that it gave.
     pub(super) block: u32,
@@ -87,6 +90,8 @@ struct Known {
     called_at_us: u64,
     /// The bucket is not full before.
     full_at_us: u64,
+    /// It is full by then, unless others take something.
+    full_by_us: u64,
     block: Block,
     /// Whether a block is on its way.
     block_asked: bool,
@@ -144,7 +149,8 @@ impl Known {
         }
         let wanted_us = u64::from(tokens.get()).saturating_mul(policy.token_us());
         let is_too_much = missing_us.saturating_add(wanted_us) > policy.full_us();
-        is_too_much.then(|| refused(policy, tokens, missing_us))
+        let missing_at_most_us = self.full_by_us.saturating_sub(now_us);
+        is_too_much.then(|| refused(policy, tokens, missing_at_most_us))
     }
 }
 
@@ -186,6 +192,8 @@ impl Local {
         known.called_at_us = known.called_at_us.max(answer.asked_at_us);
         let full_at_us = answer.asked_at_us.saturating_add(answer.missing_us);
         known.full_at_us = known.full_at_us.max(full_at_us);
+        let full_by_us = answer.answered_at_us.saturating_add(answer.missing_us);
+        known.full_by_us = known.full_at_us.max(full_by_us);
         if asked_block {
             known.block_asked = false;
         }

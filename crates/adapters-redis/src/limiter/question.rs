@@ -63,11 +63,12 @@ impl<T> Plan<T> {
         calls
     }
 
-    /// Goes through the takes with what was answered to each; nothing, where
+    /// Goes through the takes with what was answered to each at that time; nothing, where
     /// Redis answered with an error.
     pub(super) fn tell(
         self,
         answers: Vec<Value>,
+        answered_at_us: u64,
         mut tell: impl FnMut(Take, T, Option<(Answer, RateDecision)>),
     ) {
         let mut answers = answers.into_iter();
@@ -85,7 +86,7 @@ impl<T> Plan<T> {
             for (take, asker) in takes {
                 let own = entries.next();
                 let block = if take.block > 0 { entries.next() } else { None };
-                let answer = understood(&take, own.as_ref(), block.as_ref());
+                let answer = understood(&take, own.as_ref(), block.as_ref(), answered_at_us);
                 tell(take, asker, answer);
             }
         }
@@ -137,6 +138,7 @@ fn understood(
     take: &Take,
     own: Option<&Value>,
     block: Option<&Value>,
+    answered_at_us: u64,
 ) -> Option<(Answer, RateDecision)> {
     let own = entry(own?)?;
     let policy = &take.key.policy;
@@ -150,6 +152,7 @@ fn understood(
     };
     let answer = Answer {
         asked_at_us: take.asked_at_us,
+        answered_at_us,
         missing_us,
         block,
     };

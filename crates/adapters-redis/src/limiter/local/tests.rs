@@ -26,6 +26,7 @@ fn tokens(count: u32) -> NonZeroU32 {
 fn answer(asked_at_us: u64, missing: u64, block: u32) -> Answer {
     Answer {
         asked_at_us,
+        answered_at_us: asked_at_us,
         missing_us: missing * SECOND,
         block,
     }
@@ -127,6 +128,25 @@ fn an_answer_that_comes_late_makes_no_bucket_fuller() {
     ));
 }
 
+/// Redis may have looked at the very end of the time in which it was asked.
+#[test]
+fn whoever_is_refused_here_is_told_a_time_at_which_redis_grants() {
+    let mut local = Local::default();
+    let (latency_us, later_us) = (3_000, 5_000);
+    let answer = Answer {
+        answered_at_us: latency_us,
+        ..answer(0, 256, 0)
+    };
+    local.answered(&key(), answer, false);
+    let Verdict::Decided(decision) = local.decide(&key(), tokens(1), later_us) else {
+        panic!("an empty bucket is known");
+    };
+    assert!(!decision.allowed);
+    let token_there_us = latency_us + SECOND;
+    let told = Duration::from_micros(token_there_us - later_us);
+    assert_eq!(decision.retry_after, told);
+}
+
 #[test]
 fn the_memory_has_an_end() {
     let mut local = Local::default();
@@ -181,6 +201,7 @@ impl World {
         }
         let answer = Answer {
             asked_at_us: now_us,
+            answered_at_us: now_us + 2 * latency_us,
             missing_us,
             block,
         };
