@@ -68,6 +68,7 @@ run-postgres: ## The same on a PostgreSQL and a Redis that it brings along
 	deploy/services.sh with dev -- deploy/run-dev.sh $(TARGET_DIR)/release/utsavam
 
 cluster: ## Three processes behind HAProxy on PORT, PostgreSQL with a standby, Redis; until Ctrl-C
+	@deploy/with-env.sh deploy/cluster.sh --check
 	$(CARGO) build --release --bin utsavam
 	deploy/with-env.sh deploy/services.sh with cluster -- deploy/cluster.sh $(TARGET_DIR)/release/utsavam
 

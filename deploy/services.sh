@@ -205,10 +205,32 @@ on_exit() {
       say "leaving PostgreSQL and Redis to process$users, which uses them too"
     else
       stop_instance
-      if is_thrown_away; then rm -rf "$folder"; fi
+      if is_thrown_away; then throw_away "$status"; fi
     fi
   fi
   exit "$status"
+}
+
+# Removes the folder; of a run that failed its logs stay, which messages have pointed to, until the
+# next one. Who is ended by a signal, as by Ctrl-C, has not failed.
+throw_away() {
+  local file kept=''
+  case $1 in
+    0 | 129 | 130 | 131 | 143) ;;
+    *)
+      find "$folder" ! -type d ! \( -type f -name '*.log' -size +0 \) -exec rm -f {} +
+      while IFS= read -r file; do
+        rmdir "$file" 2>/dev/null || true
+      done < <(find "$folder" -depth -type d)
+      if [[ -d $folder ]]; then kept=yes; fi
+      ;;
+  esac
+  if [[ -z $kept ]]; then
+    rm -rf "$folder"
+    return 0
+  fi
+  say "the logs of this run stay in $folder until the next one, or: deploy/services.sh clean $name"
+  return 0
 }
 
 # --------------------------------------------------------------- status, stop, clean
