@@ -168,9 +168,15 @@ has_begun_to_listen() {
 
 # Where the log of process NUMBER is, and what that said last.
 log_end() {
-  local log=$folder/api-$1.log line
-  line=$(tail -n "+$((lines_before[$1] + 1))" "$log" | tail -n 1 | cut -c 1-400)
-  printf 'its log is %s, its last line: %s' "$log" "${line:-nothing}"
+  local log=$folder/api-$1.log
+  printf 'its log is %s, its last line: %s' "$log" "$(last_line "$log" "${lines_before[$1]}")"
+}
+
+# The beginning of the last line of FILE, of those behind the first LINES.
+last_line() {
+  local line
+  line=$(tail -n "+$(($2 + 1))" "$1" | tail -n 1 | cut -c 1-400)
+  printf '%s' "${line:-none}"
 }
 
 start_balancer() {
@@ -190,7 +196,7 @@ start_balancer() {
   if is_alive "$balancer_pid"; then
     die "HAProxy finds no process ready, the logs are in $folder"
   fi
-  die "HAProxy did not start, its log is $log, its last line: $(tail -n 1 "$log")"
+  die "HAProxy did not start, its log is $log, its last line: $(last_line "$log" 0)"
 }
 
 # What GET /ready is answered with; nothing when nobody answers.
@@ -248,10 +254,16 @@ watch() {
     for number in 1 2 3; do
       look_after "$number"
     done
-    is_alive "$balancer_pid" 2>/dev/null || [[ -n $wanted ]] || die "HAProxy ended, its log is $folder/haproxy.log, its last line: $(tail -n 1 "$folder/haproxy.log")"
+    is_alive "$balancer_pid" 2>/dev/null || [[ -n $wanted ]] || die_of_balancer
     # Here and below bash itself would say who was killed.
     { sleep 0.2; } 2>/dev/null
   done
+}
+
+die_of_balancer() {
+  local end log=$folder/haproxy.log
+  describe_end "$balancer_pid"
+  die "HAProxy (process $balancer_pid) $end, its log is $log, its last line: $(last_line "$log" 0)"
 }
 
 # Does what is due about process NUMBER. Nothing here waits: the others may need us.
@@ -273,14 +285,20 @@ look_after() {
   fi
 }
 
+# Sets `end` to how our child PID has ended.
+describe_end() {
+  local code=0 signal
+  wait "$1" 2>/dev/null || code=$?
+  end="ended with status $code"
+  if ((code > 128)) && signal=$(kill -l "$code" 2>/dev/null); then end="was ended by SIG$signal"; fi
+}
+
 # Says what became of process NUMBER, which has ended, and when it is started again: at once if it
 # had been there for a while, later and later if it does not stay.
 plan_restart() {
-  local number=$1 pid=${pids[$1]} code end pause soon='now'
-  wait "$pid" 2>/dev/null && code=0 || code=$?
+  local number=$1 pid=${pids[$1]} end pause soon='now'
+  describe_end "$pid"
   [[ $wanted != end ]] || return 0
-  end="ended with status $code"
-  if ((code > 128)); then end="was ended by SIG$(kill -l "$code" 2>/dev/null || printf '%s' "$code")"; fi
   if [[ -n ${listening[number]} ]] && ((SECONDS - began[number] >= settled_seconds)); then
     pauses[number]=0
   fi

@@ -218,7 +218,7 @@ throw_away() {
   case $1 in
     0 | 129 | 130 | 131 | 143) ;;
     *)
-      find "$folder" ! -type d ! \( -type f -name '*.log' -size +0 \) -exec rm -f {} +
+      find "$folder" ! -type d ! \( -type f -name '*.log' \) -exec rm -f {} +
       while IFS= read -r file; do
         rmdir "$file" 2>/dev/null || true
       done < <(find "$folder" -depth -type d)
