@@ -135,11 +135,13 @@ concurrency: ## Fire REQUESTS=50 bookings at CAPACITY=5 seats of the server at B
 		'export BASE="$${0:-http://$${HOST:-127.0.0.1}:$${PORT:-8000}}"; exec "$$@"' '$(BASE)' \
 		$(TARGET_DIR)/release/concurrency
 
+load_script = RATE='$(RATE)' LOAD_SECONDS='$(LOAD_SECONDS)' CHECK='$(CHECK)' deploy/with-env.sh sh -c \
+	'export BASE="$${0:-http://$${HOST:-127.0.0.1}:$${PORT:-8000}}"; exec "$$@"' '$(BASE)' deploy/load.sh
+
 load: ## Buy RATE=50 seats a second for LOAD_SECONDS=60 of the server at BASE, whatever happens to it
+	@$(load_script) --check
 	@$(CARGO) build --release -p utsavam-tests --bin bench
-	@RATE=$(RATE) LOAD_SECONDS=$(LOAD_SECONDS) CHECK='$(CHECK)' deploy/with-env.sh sh -c \
-		'export BASE="$${0:-http://$${HOST:-127.0.0.1}:$${PORT:-8000}}"; exec "$$@"' '$(BASE)' \
-		deploy/load.sh $(TARGET_DIR)/release/bench
+	@$(load_script) $(TARGET_DIR)/release/bench
 
 docs: ## Generate docs/openapi.yaml and docs/schema.sql
 	$(CARGO) build --bin utsavam
