@@ -165,8 +165,9 @@ compose-up: ## Build the image, start it with PostgreSQL and Redis; PROFILES='th
 compose-down: ## Stop these containers; their data stay
 	$(compose) --profile '*' down
 
-clean-services: ## Remove the private PostgreSQL and Redis, data included
+clean-services: ## Remove the private PostgreSQL and Redis, data included, and what gone checkouts left
 	deploy/services.sh clean dev
 	deploy/services.sh clean test
 	deploy/services.sh clean bench
 	deploy/services.sh clean cluster
+	deploy/services.sh sweep
