@@ -160,9 +160,11 @@ compose = $(COMPOSE) $(if $(wildcard .env),--env-file .env) -f deploy/compose.ya
 named = $(if $(filter three,$(PROFILES)),balancer $(if $(filter monitoring,$(PROFILES)),grafana))
 
 compose-up: ## Build the image, start it with PostgreSQL and Redis; PROFILES='three monitoring'
+	@deploy/need-compose.sh $(COMPOSE)
 	$(compose) $(addprefix --profile ,$(PROFILES)) up --build --detach --wait $(named)
 
 compose-down: ## Stop these containers; their data stay
+	@deploy/need-compose.sh $(COMPOSE)
 	$(compose) --profile '*' down
 
 clean-services: ## Remove the private PostgreSQL and Redis, data included, and what gone checkouts left

@@ -143,9 +143,10 @@ start_cluster() {
 # Waits until the cluster has said LINE.
 wait_for_line() {
   local line=$1 tenths
-  for ((tenths = $2 * 10; tenths > 0; tenths--)); do
+  for ((tenths = 1; tenths <= $2 * 10; tenths++)); do
     if grep -qxF "$line" "$folder/cluster.log"; then return 0; fi
     is_alive "$cluster_pid" || break
+    ((tenths != patience_tenths)) || say "waiting for the cluster to say '$line'"
     sleep 0.1
   done
   cat "$folder/cluster.log" >&2

@@ -329,7 +329,8 @@ replace_all() {
       [[ $wanted == end ]] || say "api-$number did not start: those after it are not replaced"
       return 0
     fi
-    for ((tenths = 0; tenths < start_seconds_max * 10; tenths++)); do
+    for ((tenths = 1; tenths <= start_seconds_max * 10; tenths++)); do
+      ((tenths != patience_tenths)) || say "waiting for api-$number to be ready"
       [[ $(status_of 127.0.0.1 "${ports[number]}") != 200 ]] || break
       sleep 0.1
     done

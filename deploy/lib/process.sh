@@ -74,13 +74,14 @@ end_process() {
 # process PID, which writes it, has ended before, or SECONDS are over.
 await_in_file() {
   local file=$1 script=$2 pid=$3 tenths found
-  for ((tenths = $4 * 10; tenths > 0; tenths--)); do
+  for ((tenths = 1; tenths <= $4 * 10; tenths++)); do
     found=$(sed -n "$script" "$file")
     if [[ -n $found ]]; then
       printf '%s' "$found"
       return 0
     fi
     is_alive "$pid" || return 1
+    ((tenths != patience_tenths)) || say "waiting for process $pid to say in $file that it is ready"
     sleep 0.1
   done
   return 1
