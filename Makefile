@@ -68,6 +68,7 @@ run-postgres: ## The same on a PostgreSQL and a Redis that it brings along
 	deploy/services.sh with dev -- deploy/run-dev.sh $(TARGET_DIR)/release/utsavam
 
 cluster: ## Three processes behind HAProxy on PORT, PostgreSQL with a standby, Redis; until Ctrl-C
+	@deploy/with-env.sh deploy/cluster.sh --check
 	$(CARGO) build --release --bin utsavam
 	deploy/with-env.sh deploy/services.sh with cluster -- deploy/cluster.sh $(TARGET_DIR)/release/utsavam
 
@@ -134,11 +135,13 @@ concurrency: ## Fire REQUESTS=50 bookings at CAPACITY=5 seats of the server at B
 		'export BASE="$${0:-http://$${HOST:-127.0.0.1}:$${PORT:-8000}}"; exec "$$@"' '$(BASE)' \
 		$(TARGET_DIR)/release/concurrency
 
+load_script = RATE='$(RATE)' LOAD_SECONDS='$(LOAD_SECONDS)' CHECK='$(CHECK)' deploy/with-env.sh sh -c \
+	'export BASE="$${0:-http://$${HOST:-127.0.0.1}:$${PORT:-8000}}"; exec "$$@"' '$(BASE)' deploy/load.sh
+
 load: ## Buy RATE=50 seats a second for LOAD_SECONDS=60 of the server at BASE, whatever happens to it
+	@$(load_script) --check
 	@$(CARGO) build --release -p utsavam-tests --bin bench
-	@RATE=$(RATE) LOAD_SECONDS=$(LOAD_SECONDS) CHECK='$(CHECK)' deploy/with-env.sh sh -c \
-		'export BASE="$${0:-http://$${HOST:-127.0.0.1}:$${PORT:-8000}}"; exec "$$@"' '$(BASE)' \
-		deploy/load.sh $(TARGET_DIR)/release/bench
+	@$(load_script) $(TARGET_DIR)/release/bench
 
 docs: ## Generate docs/openapi.yaml and docs/schema.sql
 	$(CARGO) build --bin utsavam
@@ -157,13 +160,16 @@ compose = $(COMPOSE) $(if $(wildcard .env),--env-file .env) -f deploy/compose.ya
 named = $(if $(filter three,$(PROFILES)),balancer $(if $(filter monitoring,$(PROFILES)),grafana))
 
 compose-up: ## Build the image, start it with PostgreSQL and Redis; PROFILES='three monitoring'
+	@deploy/need-compose.sh $(COMPOSE)
 	$(compose) $(addprefix --profile ,$(PROFILES)) up --build --detach --wait $(named)
 
 compose-down: ## Stop these containers; their data stay
+	@deploy/need-compose.sh $(COMPOSE)
 	$(compose) --profile '*' down
 
-clean-services: ## Remove the private PostgreSQL and Redis, data included
+clean-services: ## Remove the private PostgreSQL and Redis, data included, and what gone checkouts left
 	deploy/services.sh clean dev
 	deploy/services.sh clean test
 	deploy/services.sh clean bench
 	deploy/services.sh clean cluster
+	deploy/services.sh sweep

@@ -51,7 +51,9 @@ readonly skipped=(
   api_keys::a_rotated_key_has_a_new_secret_and_a_revoked_one_none
 )
 
-target='' cargo=(cargo) folder='' cluster_pid=''
+target='' cargo=(cargo) folder='' cluster_pid='' occupier_pid=''
+# What the cluster had said before the last thing that we did to it.
+lines_seen=0
 
 main() {
   [[ $# -ge 1 && -x $1/debug/utsavam && -n ${SERVICES_HAPROXY-} ]] || usage
@@ -91,6 +93,7 @@ try_the_script() {
   local port event_id load_pid pids pid
   folder=$(mktemp -d "$SERVICES_FOLDER/cluster-test.XXXXXX")
   port=$(pick_port "$folder/port")
+  : >"$folder/cluster.log"
   start_cluster "$port"
   pids=$(sed -n 's/^\(HAProxy\|api-[1-3]\) (process \([0-9]*\)).*/\2/p' "$folder/cluster.log")
 
@@ -110,6 +113,7 @@ try_the_script() {
   wait "$load_pid" || die 'the load was not answered as it should be'
   "$target/debug/bench" check --database "$DATABASE_URL" --ledger "$folder/ledger" \
     --event-first "$event_id"
+  try_a_taken_port "$port"
   pids+=" $(sed -n 's/^api-[1-3] is process \([0-9]*\) now/\1/p' "$folder/cluster.log")"
 
   BASE=http://127.0.0.1:$port CAPACITY=50 REQUESTS=500 CONCURRENCY=100 "$target/debug/concurrency"
@@ -123,6 +127,34 @@ try_the_script() {
     ! is_alive "$pid" || die "process $pid is still there"
   done
   say 'nothing was lost, nobody noticed, and nothing is left'
+}
+
+# A process that cannot start leaves the others to it, and is there again when it can.
+try_a_taken_port() {
+  local api_port pid
+  api_port=$(sed -n 's/^api-2 (process .*:\([0-9]*\)  metrics .*/\1/p' "$folder/cluster.log")
+  pid=$(sed -n 's/^api-2 is process \([0-9]*\) now/\1/p' "$folder/cluster.log" | tail -n 1)
+  say "killing api-2 and taking its port, $api_port"
+  lines_seen=$(wc -l <"$folder/cluster.log")
+  take_port "$api_port" &
+  occupier_pid=$!
+  kill -s KILL "$pid"
+  wait_for_line 'api-2 .* was ended by SIGKILL, starting it again now; .*' 30
+  wait_for_line 'api-2 .* ended with status 1, starting it again in 2 s; .* cannot listen on .*' 60
+  HOST=127.0.0.1 PORT=$1 "$target/debug/utsavam" health >/dev/null || die 'the others do not serve'
+  end_process "$occupier_pid" 5 TERM
+  occupier_pid=''
+  wait_for_line 'api-2 is process [0-9]+ now' 60
+}
+
+# Listens at PORT as soon as nobody else does, and hangs up on everybody, until it is ended.
+take_port() {
+  exec perl -MSocket -e '
+    my $at = sockaddr_in($ARGV[0], INADDR_LOOPBACK);
+    socket(my $socket, PF_INET, SOCK_STREAM, 0) or die;
+    setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1);
+    select(undef, undef, undef, 0.001) until bind($socket, $at) && listen($socket, 8);
+    while (accept(my $caller, $socket)) { close $caller }' "$1"
 }
 
 # Strangers may book, so that the load needs no passwords; the load has one address.
@@ -140,12 +172,14 @@ start_cluster() {
   wait_for_line 'ready' 60
 }
 
-# Waits until the cluster has said LINE.
+# Waits until the cluster has said a line that matches LINE.
 wait_for_line() {
-  local line=$1 tenths
-  for ((tenths = $2 * 10; tenths > 0; tenths--)); do
-    if grep -qxF "$line" "$folder/cluster.log"; then return 0; fi
+  local line=$1 tenths found
+  for ((tenths = 1; tenths <= $2 * 10; tenths++)); do
+    found=$(tail -n "+$((lines_seen + 1))" "$folder/cluster.log" | grep -xE "$line") || true
+    if [[ -n $found ]]; then return 0; fi
     is_alive "$cluster_pid" || break
+    ((tenths != patience_tenths)) || say "waiting for the cluster to say '$line'"
     sleep 0.1
   done
   cat "$folder/cluster.log" >&2
@@ -156,6 +190,7 @@ on_exit() {
   local status=$?
   trap '' INT TERM
   trap - EXIT
+  if [[ -n $occupier_pid ]]; then end_process "$occupier_pid" 5 TERM KILL || true; fi
   if [[ -n $cluster_pid ]]; then end_process "$cluster_pid" 60 TERM KILL || true; fi
   exit "$status"
 }

@@ -2,12 +2,13 @@
 # Three processes of the server behind HAProxy, until Ctrl-C:
 #
 #   deploy/services.sh with cluster -- deploy/cluster.sh UTSAVAM
+#   deploy/cluster.sh --check       only looks whether HOST, PORT and STATISTICS_PORT will do
 #
 # UTSAVAM is the path of the binary. The primary, its standby and Redis come from services.sh.
 # HAProxy listens at HOST and PORT (127.0.0.1:8000) and shows its statistics at STATISTICS_PORT
 # (8404); the processes listen on free ports of the loopback address, with their metrics beside
 # them. ADMIN_KEY is made up where there is none. A process that ends is started again at its
-# old place; SIGUSR1 replaces all of them, one after the other, with the settings that are in
+# old place, after a pause that grows as long as it does not stay; SIGUSR1 replaces all of them, one after the other, with the settings that are in
 # their file by then. Of primary and standby they use the one that takes writes.
 set -euo pipefail
 
@@ -19,20 +20,26 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck source=lib/process.sh
 . "$root/deploy/lib/process.sh"
 
-readonly start_seconds_max=60 drain_seconds=40
+readonly start_seconds_max=60 balancer_seconds_max=30 drain_seconds=40
+# The longest pause before a process is started again; who has listened that long has settled.
+readonly pause_seconds_max=30 settled_seconds=60
 readonly balancer_host=${HOST:-127.0.0.1} balancer_port=${PORT:-8000} statistics_port=${STATISTICS_PORT:-8404}
 
-# By number, from 1.
-pids=('') ports=('') metrics_ports=('')
+# By number, from 1. Of a process that runs: when it began, how many lines its log had by then,
+# and whether it listens. Of one that has ended the pid is empty: when to start it, and how long
+# the pause after the next end is.
+pids=('') ports=('') metrics_ports=('') began=('') lines_before=('') listening=('')
+starts_at=('') pauses=('')
 folder='' utsavam='' balancer_pid='' wanted='' settings_file='' admin_key='' primary_url=''
 
 main() {
+  if [[ $# -eq 1 && $1 == --check ]]; then
+    check_ports
+    return 0
+  fi
   [[ $# -eq 1 && -x $1 && -n ${SERVICES_HAPROXY-} ]] || usage
   utsavam=$1
-  [[ $balancer_port != "$statistics_port" ]] ||
-    die "PORT and STATISTICS_PORT are both $balancer_port: they must differ"
-  refuse_taken_port "$balancer_port" PORT
-  refuse_taken_port "$statistics_port" STATISTICS_PORT
+  check_ports
   folder=$SERVICES_FOLDER/cluster
   mkdir "$folder"
   chmod 700 "$folder"
@@ -48,9 +55,17 @@ main() {
   for number in 1 2 3; do
     ports[number]=$(pick_port "$folder/port-$number")
     metrics_ports[number]=$(pick_port "$folder/metrics-port-$number")
-    start_api "$number"
+    pauses[number]=0
+    launch_api "$number"
   done
+  for number in 1 2 3; do
+    # shellcheck disable=SC2310 # die tells more than errexit
+    await_api "$number" || [[ $wanted == end ]] ||
+      die "api-$number did not start, $(log_end "$number")"
+  done
+  [[ $wanted != end ]] || return 0
   start_balancer
+  [[ $wanted != end ]] || return 0
   write_prometheus_settings
   say_where_to_look
   watch
@@ -62,9 +77,11 @@ usage() {
 }
 
 # HAProxy shares a port with another one, and each would get some of the other's clients.
-refuse_taken_port() {
-  # shellcheck disable=SC2310 # a refused connection is an answer
-  ! is_port_taken "$1" || die "somebody listens at port $1 already: choose another one, as in $2=$(($1 + 100))"
+check_ports() {
+  refuse_unusable_port HOST "$balancer_host" PORT "$balancer_port"
+  refuse_unusable_port HOST 127.0.0.1 STATISTICS_PORT "$statistics_port"
+  [[ $balancer_port != "$statistics_port" ]] ||
+    die "PORT and STATISTICS_PORT are both $balancer_port: they must differ"
 }
 
 # What a process needs to know that is one of several behind a balancer on this machine. All
@@ -118,20 +135,48 @@ run_apart() {
 }
 
 # Starts process NUMBER at its place.
-start_api() {
-  local number=$1 log=$folder/api-$1.log tenths before
+launch_api() {
+  local number=$1 log=$folder/api-$1.log
   touch "$log"
-  before=$(grep -c '^listening on' "$log") || true
+  lines_before[number]=$(wc -l <"$log")
   HOST=127.0.0.1 PORT=${ports[number]} UTSAVAM__METRICS__PORT=${metrics_ports[number]} \
     run_apart "$log" "$utsavam" serve
-  pids[number]=$!
-  for ((tenths = 0; tenths < start_seconds_max * 10; tenths++)); do
-    if (($(grep -c '^listening on' "$log") > before)); then return 0; fi
-    is_alive "${pids[number]}" || break
+  pids[number]=$! began[number]=$SECONDS listening[number]=''
+}
+
+# Waits until process NUMBER listens; fails when it ends, takes too long or is not wanted any more.
+await_api() {
+  local number=$1 tenths
+  for ((tenths = 1; tenths <= start_seconds_max * 10; tenths++)); do
+    # shellcheck disable=SC2310
+    if has_begun_to_listen "$number"; then return 0; fi
+    is_alive "${pids[number]}" || return 1
+    [[ $wanted != end ]] || return 1
+    ((tenths != patience_tenths)) || say "waiting for api-$number to listen"
     sleep 0.1
   done
-  tail -n 20 "$log" >&2
-  die "api-$number did not start, its log is $log"
+  return 1
+}
+
+# Sees to `listening`.
+has_begun_to_listen() {
+  local number=$1
+  [[ -n $(sed -n "$((lines_before[number] + 1)),\$ s/^listening on//p" "$folder/api-$number.log") ]] ||
+    return 1
+  listening[number]=yes
+}
+
+# Where the log of process NUMBER is, and what that said last.
+log_end() {
+  local log=$folder/api-$1.log
+  printf 'its log is %s, its last line: %s' "$log" "$(last_line "$log" "${lines_before[$1]}")"
+}
+
+# The beginning of the last line of FILE, of those behind the first LINES.
+last_line() {
+  local line
+  line=$(tail -n "+$(($2 + 1))" "$1" | tail -n 1 | cut -c 1-400)
+  printf '%s' "${line:-none}"
 }
 
 start_balancer() {
@@ -140,13 +185,18 @@ start_balancer() {
     API_1=127.0.0.1:${ports[1]} API_2=127.0.0.1:${ports[2]} API_3=127.0.0.1:${ports[3]} \
     run_apart "$log" "$SERVICES_HAPROXY" -db -f "$root/deploy/haproxy/haproxy.cfg"
   balancer_pid=$!
-  for ((tenths = 0; tenths < 100; tenths++)); do
+  for ((tenths = 1; tenths <= balancer_seconds_max * 10; tenths++)); do
     is_alive "$balancer_pid" || break
     if [[ $(status_of "$balancer_host" "$balancer_port") == 200 ]]; then return 0; fi
+    [[ $wanted != end ]] || return 0
+    ((tenths != patience_tenths)) || say 'waiting for HAProxy to find the processes ready'
     sleep 0.1
   done
-  tail -n 20 "$log" >&2
-  die "HAProxy did not start, its log is $log"
+  [[ $wanted != end ]] || return 0
+  if is_alive "$balancer_pid"; then
+    die "HAProxy finds no process ready, the logs are in $folder"
+  fi
+  die "HAProxy did not start, its log is $log, its last line: $(last_line "$log" 0)"
 }
 
 # What GET /ready is answered with; nothing when nobody answers.
@@ -195,29 +245,73 @@ say_where_to_look() {
 
 # Starts again what ends, until we are told to end.
 watch() {
-  local number code
+  local number
   while [[ $wanted != end ]]; do
     if [[ $wanted == replace ]]; then
       wanted=''
       replace_all
     fi
     for number in 1 2 3; do
-      ! is_alive "${pids[number]}" || continue
-      # A signal to our whole group ends what is_alive asks, too: then nothing is known.
-      [[ -z $wanted ]] || break
-      wait "${pids[number]}" 2>/dev/null && code=0 || code=$?
-      [[ $wanted != end ]] || break
-      say "api-$number ended with status $code: starting it again"
-      start_api "$number"
-      say "api-$number is process ${pids[number]} now"
+      look_after "$number"
     done
-    is_alive "$balancer_pid" || die "HAProxy ended, its log is $folder/haproxy.log"
-    sleep 0.2
+    is_alive "$balancer_pid" 2>/dev/null || [[ -n $wanted ]] || die_of_balancer
+    # Here and below bash itself would say who was killed.
+    { sleep 0.2; } 2>/dev/null
   done
 }
 
+die_of_balancer() {
+  local end log=$folder/haproxy.log
+  describe_end "$balancer_pid"
+  die "HAProxy (process $balancer_pid) $end, its log is $log, its last line: $(last_line "$log" 0)"
+}
+
+# Does what is due about process NUMBER. Nothing here waits: the others may need us.
+look_after() {
+  local number=$1 pid=${pids[$1]}
+  if [[ -z $pid ]]; then
+    ((SECONDS < starts_at[number])) || launch_api "$number"
+  elif ! is_alive "$pid" 2>/dev/null; then
+    # A signal to our whole group ends what is_alive asks, too: then nothing is known.
+    [[ -n $wanted ]] || plan_restart "$number"
+  elif [[ -z ${listening[number]} ]]; then
+    # shellcheck disable=SC2310
+    if has_begun_to_listen "$number"; then
+      say "api-$number is process $pid now"
+    elif ((SECONDS - began[number] >= start_seconds_max)); then
+      say "api-$number (process $pid) does not listen after $start_seconds_max s: killing it"
+      kill -s KILL "$pid" 2>/dev/null || true
+    fi
+  fi
+}
+
+# Sets `end` to how our child PID has ended.
+describe_end() {
+  local code=0 signal
+  wait "$1" 2>/dev/null || code=$?
+  end="ended with status $code"
+  if ((code > 128)) && signal=$(kill -l "$code" 2>/dev/null); then end="was ended by SIG$signal"; fi
+}
+
+# Says what became of process NUMBER, which has ended, and when it is started again: at once if it
+# had been there for a while, later and later if it does not stay.
+plan_restart() {
+  local number=$1 pid=${pids[$1]} end pause soon='now'
+  describe_end "$pid"
+  [[ $wanted != end ]] || return 0
+  if [[ -n ${listening[number]} ]] && ((SECONDS - began[number] >= settled_seconds)); then
+    pauses[number]=0
+  fi
+  pause=${pauses[number]}
+  if ((pause > 0)); then soon="in $pause s"; fi
+  say "api-$number (process $pid) $end, starting it again $soon; $(log_end "$number")"
+  pids[number]='' starts_at[number]=$((SECONDS + pause))
+  pauses[number]=$((pause == 0 ? 1 : pause * 2 > pause_seconds_max ? pause_seconds_max : pause * 2))
+}
+
 # One after the other leaves, and the next one only when its successor is there. None does
-# where the settings have been changed to what no successor would start with.
+# where the settings have been changed to what no successor would start with, or the first does not
+# come for another reason.
 replace_all() {
   local number tenths
   if ! "$utsavam" config >/dev/null 2>"$folder/config.log"; then
@@ -225,12 +319,18 @@ replace_all() {
     return 0
   fi
   for number in 1 2 3; do
-    if ! end_process "${pids[number]}" "$drain_seconds" TERM; then
+    if [[ -n ${pids[number]} ]] && ! end_process "${pids[number]}" "$drain_seconds" TERM; then
       say "api-$number (process ${pids[number]}) did not end within $drain_seconds s: killing it"
       end_process "${pids[number]}" 10 KILL || true
     fi
-    start_api "$number"
-    for ((tenths = 0; tenths < start_seconds_max * 10; tenths++)); do
+    launch_api "$number"
+    # shellcheck disable=SC2310
+    if ! await_api "$number"; then
+      [[ $wanted == end ]] || say "api-$number did not start: those after it are not replaced"
+      return 0
+    fi
+    for ((tenths = 1; tenths <= start_seconds_max * 10; tenths++)); do
+      ((tenths != patience_tenths)) || say "waiting for api-$number to be ready"
       [[ $(status_of 127.0.0.1 "${ports[number]}") != 200 ]] || break
       sleep 0.1
     done
@@ -263,8 +363,9 @@ on_exit() {
 # Waits until the process has ended, and ends it when it takes too long.
 outlast() {
   local pid=$1 tenths
-  for ((tenths = $2 * 10; tenths > 0; tenths--)); do
+  for ((tenths = 1; tenths <= $2 * 10; tenths++)); do
     is_alive "$pid" || return 0
+    ((tenths != patience_tenths)) || say "waiting for process $pid to answer what it has begun, at most $2 s"
     sleep 0.1
   done
   end_process "$pid" 5 KILL || say "process $pid does not end"

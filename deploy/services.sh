@@ -8,6 +8,8 @@
 #   deploy/services.sh status NAME                  what runs, and who uses it
 #   deploy/services.sh stop NAME                    ends what a kill -9 left behind
 #   deploy/services.sh clean NAME                   the same, and removes the data
+#   deploy/services.sh sweep                        removes what other checkouts of this user left in
+#                                                   /var/tmp, where nothing runs
 #
 # `with` sets DATABASE_URL and REDIS_URL for the command, in cluster STANDBY_URL too. In dev one that is set already,
 # in the environment or in .env, is used as it is, and only what is missing is started.
@@ -41,15 +43,24 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 . "$root/deploy/lib/standby.sh"
 # shellcheck source=lib/redis.sh
 . "$root/deploy/lib/redis.sh"
+# shellcheck source=lib/leftovers.sh
+. "$root/deploy/lib/leftovers.sh"
 
 # How long a command may take to end after it was asked to, before it is killed.
 readonly drain_seconds=${DRAIN_SECONDS:-60}
 readonly start_attempts_max=10
+# Where the folders are of checkouts that cannot have them within.
+readonly base_parent=${SERVICES_PARENT:-/var/tmp}
 
 folder='' # of the instance: $base/dev, or $base/NAME/XXXXXX of one that is thrown away
 
 main() {
   local verb=${1-} name=${2-}
+  if [[ $verb == sweep && $# -eq 1 ]]; then
+    choose_base
+    clean_leftovers
+    return 0
+  fi
   case $name in
     dev | test | bench | cluster) ;;
     *) usage ;;
@@ -205,10 +216,32 @@ on_exit() {
       say "leaving PostgreSQL and Redis to process$users, which uses them too"
     else
       stop_instance
-      if is_thrown_away; then rm -rf "$folder"; fi
+      if is_thrown_away; then throw_away "$status"; fi
     fi
   fi
   exit "$status"
+}
+
+# Removes the folder; of a run that failed its logs stay, which messages have pointed to, until the
+# next one. Who is ended by a signal, as by Ctrl-C, has not failed.
+throw_away() {
+  local file kept=''
+  case $1 in
+    0 | 129 | 130 | 131 | 143) ;;
+    *)
+      find "$folder" ! -type d ! \( -type f -name '*.log' \) -exec rm -f {} +
+      while IFS= read -r file; do
+        rmdir "$file" 2>/dev/null || true
+      done < <(find "$folder" -depth -type d)
+      if [[ -d $folder ]]; then kept=yes; fi
+      ;;
+  esac
+  if [[ -z $kept ]]; then
+    rm -rf "$folder"
+    return 0
+  fi
+  say "the logs of this run stay in $folder until the next one, or: deploy/services.sh clean $name"
+  return 0
 }
 
 # --------------------------------------------------------------- status, stop, clean
@@ -267,13 +300,15 @@ clean_all() {
 choose_base() {
   base=$root/.services
   if ((EUID == 0 || ${#base} > 60)) || [[ ! -w $root || ! $base =~ ^[A-Za-z0-9/._@+-]+$ ]]; then
-    base=/var/tmp/utsavam-$EUID-$(printf '%s' "$root" | cksum | tr -s ' ' '-')
+    base=$base_parent/utsavam-$EUID-$(printf '%s' "$root" | cksum | tr -s ' ' '-')
   fi
   mkdir -m 711 "$base" 2>/dev/null || true
   # Anybody may make a folder in /var/tmp: ours must be ours.
   [[ -d $base && ! -L $base && -O $base ]] ||
     die "$base cannot be used: it must be a folder that belongs to you"
   chmod 711 "$base"
+  # For who finds it there and asks whose it is.
+  if [[ $base != "$root"/* ]]; then printf '%s\n' "$root" >"$base/checkout"; fi
 }
 
 instance_folders() {
@@ -413,6 +448,16 @@ lock() {
     flock 9
   else
     perl -e 'use Fcntl ":flock"; open(my $file, ">&=", 9) && flock($file, LOCK_EX) or exit 1'
+  fi
+}
+
+# The same, but fails where another one holds it.
+try_lock() {
+  exec 9>"$base/lock"
+  if command -v flock >/dev/null; then
+    flock -n 9
+  else
+    perl -e 'use Fcntl ":flock"; open(my $file, ">&=", 9) && flock($file, LOCK_EX | LOCK_NB) or exit 1'
   fi
 }
 

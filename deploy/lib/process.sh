@@ -1,5 +1,9 @@
 # shellcheck shell=bash
-# Recognising and ending processes by their number alone, never by name. Sourced, never run.
+# Recognising and ending processes by their number alone, never by name. Sourced, never run; say
+# comes from common.sh.
+
+# After so many tenths of a second it is time to say what is being waited for.
+readonly patience_tenths=50
 
 # One letter for what the process does ("S", "Z", …), nothing when there is none. /proc
 # first: a minimal Debian has no ps.
@@ -57,8 +61,9 @@ end_process() {
   shift 2
   for signal in "$@"; do
     kill -s "$signal" -- "$target" 2>/dev/null || true
-    for ((tenths = seconds * 10; tenths > 0; tenths--)); do
+    for ((tenths = 1; tenths <= seconds * 10; tenths++)); do
       is_alive "${target#-}" || return 0
+      ((tenths != patience_tenths)) || say "waiting for process ${target#-} to end"
       sleep 0.1
     done
   done
@@ -69,13 +74,14 @@ end_process() {
 # process PID, which writes it, has ended before, or SECONDS are over.
 await_in_file() {
   local file=$1 script=$2 pid=$3 tenths found
-  for ((tenths = $4 * 10; tenths > 0; tenths--)); do
+  for ((tenths = 1; tenths <= $4 * 10; tenths++)); do
     found=$(sed -n "$script" "$file")
     if [[ -n $found ]]; then
       printf '%s' "$found"
       return 0
     fi
     is_alive "$pid" || return 1
+    ((tenths != patience_tenths)) || say "waiting for process $pid to say in $file that it is ready"
     sleep 0.1
   done
   return 1

@@ -76,6 +76,7 @@ redis_wait_until_ready() {
     # It says so in its log and ends when it cannot have its port.
     if ((tenths > 10)) && ! redis_pid >/dev/null; then return 1; fi
     if grep -qs 'exiting' "$redis_log"; then return 1; fi
+    ((tenths != patience_tenths)) || say 'waiting for Redis to answer'
     sleep 0.1
   done
   return 1

@@ -42,6 +42,7 @@ standby_wait_until_waited_for() {
   for ((tenths = 0; tenths < 300; tenths++)); do
     state=$(postgres_psql <<<'SELECT sync_state FROM pg_stat_replication;')
     if [[ $state == sync ]]; then return 0; fi
+    ((tenths != patience_tenths)) || say 'waiting for the standby to follow the primary'
     sleep 0.1
   done
   show_log "$standby_log"

@@ -23,12 +23,24 @@ PATIENCE = 120
 NOT_NOW = {429, 502, 503, 504}
 
 
+def refusal(answer):
+    """What an answer that is no, or an error, comes to; not every server at an address is ours."""
+    try:
+        return Refused(json.load(answer))
+    except (ValueError, TypeError, KeyError):
+        return Away(f"{answer.url} answers {answer.code} {answer.reason}: is it Utsavam?")
+
+
 class Refused(Exception):
     """The answer is no. Programs decide by `code`, which stays as it is."""
 
     def __init__(self, problem):
         super().__init__(problem["detail"])
         self.code = problem["code"]
+
+
+class Away(Exception):
+    """There was no answer, or always "not now", for as long as we wait."""
 
 
 class Utsavam:
@@ -39,19 +51,25 @@ class Utsavam:
     def ask(self, method, path, body=None, headers=None):
         """Makes a request until it is answered with yes or no; returns what the answer holds."""
         give_up = time.monotonic() + PATIENCE
+        said = None
         while True:
             wait = 1
             try:
                 return self.ask_once(method, path, body, headers or {})
             except urllib.error.HTTPError as answer:
                 if answer.code not in NOT_NOW:
-                    raise Refused(json.load(answer)) from None
+                    raise refusal(answer) from None
                 wait = int(answer.headers.get("Retry-After", wait))
-                trouble = answer
+                trouble = f"{self.base} answers {answer.code} {answer.reason}"
             except (OSError, http.client.HTTPException) as no_answer:
-                trouble = no_answer
+                trouble = f"{self.base} does not answer: {getattr(no_answer, 'reason', no_answer)}"
+            except ValueError:
+                raise Away(f"{self.base} answers what is no JSON: is it Utsavam?") from None
             if time.monotonic() + wait > give_up:
-                raise trouble
+                raise Away(f"{trouble}; giving up after {PATIENCE} s")
+            if trouble != said:
+                print(f"{trouble}; asking again for up to {PATIENCE} s", file=sys.stderr)
+                said = trouble
             time.sleep(wait)
 
     def ask_once(self, method, path, body, headers):
@@ -82,15 +100,17 @@ class Utsavam:
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) not in (2, 3) or not sys.argv[1].startswith(("http://", "https://")):
         sys.exit(__doc__)
-    utsavam = Utsavam(sys.argv[1])
+    utsavam = Utsavam(sys.argv[1].rstrip("/"))
     utsavam.log_in(f"{uuid.uuid4().hex}@example.com", "correct horse battery")
 
     if len(sys.argv) == 3:
         event = utsavam.ask("GET", f"/events/{sys.argv[2]}")
     else:
-        event = next(e for e in utsavam.ask("GET", "/events") if e["seats_available"] >= 2)
+        event = next((e for e in utsavam.ask("GET", "/events") if e["seats_available"] >= 2), None)
+        if event is None:
+            sys.exit("no event has two seats left")
     print(f"{event['name']}: {event['seats_available']} seats left")
 
     try:
@@ -108,4 +128,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Refused as refused:
+        sys.exit(f"refused ({refused.code}): {refused}")
+    except Away as away:
+        sys.exit(str(away))
