@@ -8,8 +8,9 @@
 # HAProxy listens at HOST and PORT (127.0.0.1:8000) and shows its statistics at STATISTICS_PORT
 # (8404); the processes listen on free ports of the loopback address, with their metrics beside
 # them. ADMIN_KEY is made up where there is none. A process that ends is started again at its
-# old place, after a pause that grows as long as it does not stay; SIGUSR1 replaces all of them, one after the other, with the settings that are in
-# their file by then. Of primary and standby they use the one that takes writes.
+# old place, after a pause that grows as long as it does not stay; SIGUSR1 replaces all of them,
+# one after the other, with the settings that are in their file by then. Of primary and standby
+# they use the one that takes writes.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
