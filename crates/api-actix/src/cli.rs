@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands;
+use crate::commands::export::Existing;
 use crate::commands::openapi::Format;
 use crate::failure::Failure;
 use crate::logging;
@@ -93,6 +94,9 @@ enum Command {
         /// only when it is complete.
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
+        /// Replace a file that has the name already.
+        #[arg(long)]
+        force: bool,
     },
     /// Take an archive over into an empty database, all of it or nothing.
     ///
@@ -159,7 +163,13 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Sales(action) => commands::block_on(commands::sales::sales(settings, action)),
         Command::SeedDemo => commands::block_on(commands::seed_demo::seed_demo(settings)),
         Command::Backup { file } => commands::backup::back_up(&settings, &file),
-        Command::Export { file } => commands::block_on(commands::export::export(settings, file)),
+        Command::Export { file, force } => {
+            let existing = match force {
+                true => Existing::Replace,
+                false => Existing::Keep,
+            };
+            commands::block_on(commands::export::export(settings, file, existing))
+        }
         Command::Import { file } => commands::block_on(commands::import::import(settings, file)),
     };
     done.map(|()| ExitCode::SUCCESS)
