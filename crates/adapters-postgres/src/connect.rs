@@ -8,7 +8,7 @@ use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use group_commit::Limits;
 use percent_encoding::percent_decode_str;
-use tokio_postgres::config::{SslMode, SslNegotiation, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::pooler::{self, Opened, Pooler};
@@ -250,6 +250,11 @@ fn session_configs(
         if urls.len() > 1 && config.get_hosts().is_empty() {
             return Err(ConnectError::Url("a comma has no host beside it".into()));
         }
+        // It would be looked up, and named to whoever reads of the failure.
+        if config.get_hosts().iter().any(is_end_of_password) {
+            let problem = "an @ of the password is not written as %40".to_owned();
+            return Err(ConnectError::Url(problem));
+        }
         let any = config.get_target_session_attrs() == TargetSessionAttrs::Any;
         if urls.len() > 1 && any {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
@@ -257,6 +262,11 @@ fn session_configs(
         Ok(config)
     });
     Ok((configs.collect::<Result<_, ConnectError>>()?, tls))
+}
+
+/// The driver takes what is behind the first @ for the host.
+fn is_end_of_password(host: &Host) -> bool {
+    matches!(host, Host::Tcp(host) if host.contains('@'))
 }
 
 /// Reads the URL of one server and adds the limits that every session of ours has.
@@ -390,8 +400,6 @@ pub(crate) fn describe(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio_postgres::config::Host;
-
     use super::*;
 
     fn settings(url: &str) -> PgSettings {
@@ -497,6 +505,8 @@ mod tests {
             "postgres://u:geheim@h:port/d",
             "postgres://u:geheim@h,h:port/d",
             "postgres://u:geheim@h,/d",
+            "postgres://u:ge@heim@h/d",
+            "postgres://u:ge@heim@h:1,i:2/d",
             "geheim",
             "postgres://u:geheim@h/d?sslmode=allow",
             "postgres://u:geheim@h/d?sslmode=geheim",
@@ -506,7 +516,7 @@ mod tests {
             let refusal = session_configs(&settings(url))
                 .expect_err("not ours")
                 .to_string();
-            assert!(!refusal.contains("geheim"), "{refusal}");
+            assert!(!refusal.contains("heim"), "{refusal}");
         }
     }
 
