@@ -17,14 +17,18 @@ mod traces;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config::{Environment, File, FileFormat};
+use config::{File, FileFormat};
 use serde::{Deserialize, Serialize};
 
+use self::file::SettingsFile;
+use self::refusal::{unreadable, unreadable_source};
+use self::variables::Variables;
 use crate::redact::redact_url;
 
+pub(crate) use auth::GOOD_KEY_CHARACTERS;
 pub use auth::{AdminSettings, AuthMode, AuthSettings};
 pub use networks::{Network, Networks, NotANetwork};
 pub(crate) use rate_limit::RatePolicies;

@@ -40,6 +40,9 @@ pub struct AuthSettings {
     pub passwords_at_once: NonZeroUsize,
 }
 
+/// An admin key that has so many characters is a good one, if it was made at random.
+pub(crate) const GOOD_KEY_CHARACTERS: usize = 16;
+
 /// `[admin]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -54,6 +57,12 @@ impl AdminSettings {
     /// The keys that are good.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.key.as_str()).chain(self.second_key.as_deref())
+    }
+
+    /// Whether one of them might be guessed, though it would take long.
+    pub(crate) fn has_weak_key(&self) -> bool {
+        self.keys()
+            .any(|key| key.chars().count() < GOOD_KEY_CHARACTERS)
     }
 }
 

@@ -8,6 +8,9 @@ use domain::model::SeatCount;
 
 use super::{AuthMode, DAY, DEFAULT_ADMIN_KEY, Settings, SettingsError, wrong};
 
+/// An admin key that others can try to guess has so many characters at least.
+const ADMIN_KEY_CHARACTERS_MIN: usize = 8;
+
 impl Settings {
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         self.check_numbers()?;
@@ -71,6 +74,14 @@ impl Settings {
                 let problem = "(ADMIN_KEY) must not be the default one where others can reach \
                                the server, by http.host, http.trusted_proxies, auth.mode or \
                                auth.open_beyond_loopback";
+                return Err(wrong(name, problem));
+            }
+            let is_short = key.chars().count() < ADMIN_KEY_CHARACTERS_MIN;
+            if is_short && !self.is_reached_by_this_machine_alone() {
+                let problem = format!(
+                    "has fewer than {ADMIN_KEY_CHARACTERS_MIN} characters, which others who can \
+                     reach the server would guess: make one with `openssl rand -hex 32`"
+                );
                 return Err(wrong(name, problem));
             }
         }
