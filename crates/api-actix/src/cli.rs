@@ -10,7 +10,7 @@ use crate::commands::export::Existing;
 use crate::commands::openapi::Format;
 use crate::failure::Failure;
 use crate::logging;
-use crate::settings::Settings;
+use crate::settings::{CONFIG_VARIABLE, Settings};
 use crate::traces::Traces;
 
 const ABOUT: &str = "Sells seats to events: never one twice, never a booking lost.";
@@ -39,7 +39,7 @@ Try it:
 #[command(name = "utsavam", version, about = ABOUT, after_help = AFTER_HELP)]
 struct Cli {
     /// Read settings from this TOML file.
-    #[arg(long, global = true, value_name = "FILE", env = "UTSAVAM_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = CONFIG_VARIABLE)]
     config: Option<PathBuf>,
     /// What to do; serve when absent.
     #[command(subcommand)]
@@ -150,6 +150,9 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         _ => None,
     };
     logging::start(&settings.log, traces.as_ref())?;
+    for doubt in Settings::doubts() {
+        tracing::warn!("{doubt}");
+    }
     let done = match command {
         Command::Reconcile(options) => {
             return commands::block_on(commands::reconcile::reconcile(settings, options));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::choice;
 use super::defaults::at_least_one;
 use super::{DAY, DEFAULT_ADMIN_KEY};
 
@@ -24,6 +25,7 @@ pub enum AuthMode {
 pub struct AuthSettings {
     /// `open` or `required`; unset means open where only this machine can reach
     /// the server, and required elsewhere.
+    #[serde(deserialize_with = "choice::deserialize_some")]
     pub mode: Option<AuthMode>,
     /// Whether `open` is meant although others can reach the server.
     pub open_beyond_loopback: bool,
