@@ -105,14 +105,14 @@ fn strangers(environment: &Environment) -> impl Iterator<Item = &str> {
     names.map(|(name, _)| name.as_str())
 }
 
-/// Kubernetes tells containers so where a service is that is called `utsavam`.
+/// Kubernetes tells containers so where services are whose names begin with
+/// `utsavam`: `UTSAVAM_HTTP_PORT` is `tcp://10.0.0.1:80` for `utsavam-http`.
 fn is_of_kubernetes(name: &str, value: &str) -> bool {
-    match name.strip_prefix(PREFIX).unwrap_or_default() {
-        "PORT" => value.contains("://"),
-        key => ["SERVICE_HOST", "SERVICE_PORT", "PORT_"]
-            .iter()
-            .any(|it| key.starts_with(it)),
-    }
+    let is_number = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.split("_PORT_").skip(1).any(is_number)
+        || (name.ends_with("_PORT") && value.contains("://"))
 }
 
 /// All variables that are read.
@@ -211,6 +211,10 @@ mod tests {
             ("UTSAVAM_SERVICE_HOST", "10.0.0.1"),
             ("UTSAVAM_SERVICE_PORT", "80"),
             ("UTSAVAM_SERVICE_PORT_HTTP", "80"),
+            ("UTSAVAM_HTTP_PORT", "tcp://10.0.0.1:80"),
+            ("UTSAVAM_METRICS_PORT_9464_TCP_ADDR", "10.0.0.1"),
+            ("UTSAVAM_METRICS_SERVICE_HOST", "10.0.0.1"),
+            ("UTSAVAM_METRICS_SERVICE_PORT", "9464"),
         ];
         let told = told.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert!(refuse(&told.to_vec()).is_ok());
