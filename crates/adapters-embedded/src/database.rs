@@ -23,8 +23,18 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlit
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another server, or another [`Database`] here, has the file open.
-    #[error("the database {} is in use by another server: only one may have it open", .0.display())]
-    InUse(PathBuf),
+    #[error(
+        "the database {} is in use by another server{}: only one may have it open",
+        path.display(),
+        process.map(|process| format!(" (process {process})")).unwrap_or_default()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// The number of the process that has it, where it is known. In another container
+        /// that is what it is called there.
+        process: Option<u32>,
+    },
     /// The folder or the file cannot be made or opened.
     #[error("{} cannot be used: {reason}", path.display())]
     Unusable {

@@ -1,7 +1,7 @@
 //! The folder, the file and the lock that keeps a second server away.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::database::OpenError;
@@ -59,10 +59,27 @@ fn lock_beside(path: &Path) -> Result<FileLock, OpenError> {
         .open(&lock_path)
         .map_err(refused)?;
     match file.try_lock() {
-        Ok(()) => Ok(FileLock(file)),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Ok(()) => {
+            // To help people alone: the lock is what counts.
+            let _ = sign(&file);
+            Ok(FileLock(file))
+        }
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
+            path: path.to_owned(),
+            process: signature(Path::new(&lock_path)),
+        }),
         Err(TryLockError::Error(reason)) => Err(refused(reason)),
     }
+}
+
+/// Writes down who has the lock.
+fn sign(mut lock: &File) -> io::Result<()> {
+    lock.set_len(0)?;
+    writeln!(lock, "{}", std::process::id())
+}
+
+fn signature(lock_path: &Path) -> Option<u32> {
+    fs::read_to_string(lock_path).ok()?.trim().parse().ok()
 }
 
 /// Makes the folder and those above it, for this user alone: the file holds
@@ -121,14 +138,18 @@ mod tests {
         let path = folder.path().join("deep/er/shop.db");
         let (true_path, lock) = claim(&path).expect("free");
         let refusal = claim(&path).expect_err("taken");
-        assert!(matches!(refusal, OpenError::InUse(_)), "{refusal}");
+        let us = std::process::id();
+        assert!(
+            matches!(refusal, OpenError::InUse { process: Some(process), .. } if process == us),
+            "{refusal}"
+        );
         let detour = folder.path().join("deep/../deep/er/shop.db");
-        assert!(matches!(claim(&detour), Err(OpenError::InUse(_))));
+        assert!(matches!(claim(&detour), Err(OpenError::InUse { .. })));
         #[cfg(unix)]
         {
             let link = folder.path().join("link.db");
             std::os::unix::fs::symlink(&true_path, &link).expect("a link");
-            assert!(matches!(claim(&link), Err(OpenError::InUse(_))));
+            assert!(matches!(claim(&link), Err(OpenError::InUse { .. })));
         }
         drop(lock);
         claim(&path).expect("free again");

@@ -11,7 +11,7 @@ use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use group_commit::Limits;
 use percent_encoding::percent_decode_str;
-use tokio_postgres::config::{SslMode, SslNegotiation, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::pooler::{self, Opened, Pooler};
@@ -253,6 +253,11 @@ fn session_configs(
         if urls.len() > 1 && config.get_hosts().is_empty() {
             return Err(ConnectError::Url("a comma has no host beside it".into()));
         }
+        // It would be looked up, and named to whoever reads of the failure.
+        if config.get_hosts().iter().any(is_end_of_password) {
+            let problem = "an @ of the password is not written as %40".to_owned();
+            return Err(ConnectError::Url(problem));
+        }
         let any = config.get_target_session_attrs() == TargetSessionAttrs::Any;
         if urls.len() > 1 && any {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
@@ -260,6 +265,11 @@ fn session_configs(
         Ok(config)
     });
     Ok((configs.collect::<Result<_, ConnectError>>()?, tls))
+}
+
+/// The driver takes what is behind the first @ for the host.
+fn is_end_of_password(host: &Host) -> bool {
+    matches!(host, Host::Tcp(host) if host.contains('@'))
 }
 
 /// Reads the URL of one server and adds the limits that every session of ours has.

@@ -59,6 +59,11 @@ impl Background {
 }
 
 async fn keep_gate(services: Arc<Services>, interval: Duration) {
+    // Where nothing is on sale nobody asks it for anything, and it would be found
+    // lost when somebody buys. Its adapter says so.
+    if let Some(probe) = &services.gate.probe {
+        let _ = probe.check().await;
+    }
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reconciler = usecases::GateReconciler::default();

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands;
+use crate::commands::export::Existing;
 use crate::commands::openapi::Format;
 use crate::failure::Failure;
 use crate::logging;
-use crate::settings::Settings;
+use crate::settings::{CONFIG_VARIABLE, Settings};
 use crate::traces::Traces;
 
 const ABOUT: &str = "Sells seats to events: never one twice, never a booking lost.";
@@ -38,7 +39,7 @@ Try it:
 #[command(name = "utsavam", version, about = ABOUT, after_help = AFTER_HELP)]
 struct Cli {
     /// Read settings from this TOML file.
-    #[arg(long, global = true, value_name = "FILE", env = "UTSAVAM_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = CONFIG_VARIABLE)]
     config: Option<PathBuf>,
     /// What to do; serve when absent.
     #[command(subcommand)]
@@ -93,6 +94,9 @@ enum Command {
         /// only when it is complete.
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
+        /// Replace a file that has the name already.
+        #[arg(long)]
+        force: bool,
     },
     /// Take an archive over into an empty database, all of it or nothing.
     ///
@@ -146,6 +150,9 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         _ => None,
     };
     logging::start(&settings.log, traces.as_ref())?;
+    for doubt in Settings::doubts() {
+        tracing::warn!("{doubt}");
+    }
     let done = match command {
         Command::Reconcile(options) => {
             return commands::block_on(commands::reconcile::reconcile(settings, options));
@@ -159,7 +166,13 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Sales(action) => commands::block_on(commands::sales::sales(settings, action)),
         Command::SeedDemo => commands::block_on(commands::seed_demo::seed_demo(settings)),
         Command::Backup { file } => commands::backup::back_up(&settings, &file),
-        Command::Export { file } => commands::block_on(commands::export::export(settings, file)),
+        Command::Export { file, force } => {
+            let existing = match force {
+                true => Existing::Replace,
+                false => Existing::Keep,
+            };
+            commands::block_on(commands::export::export(settings, file, existing))
+        }
         Command::Import { file } => commands::block_on(commands::import::import(settings, file)),
     };
     done.map(|()| ExitCode::SUCCESS)

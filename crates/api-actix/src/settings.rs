@@ -7,24 +7,34 @@
 
 mod auth;
 mod check;
+mod choice;
 mod defaults;
+mod file;
 mod list;
+mod misspelt;
+mod names;
 mod networks;
 mod rate_limit;
+mod refusal;
 #[cfg(test)]
 mod tests;
 mod traces;
+mod variables;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config::{Environment, File, FileFormat};
+use config::{File, FileFormat};
 use serde::{Deserialize, Serialize};
 
+use self::file::SettingsFile;
+use self::refusal::{unreadable, unreadable_source};
+use self::variables::Variables;
 use crate::redact::redact_url;
 
+pub(crate) use auth::GOOD_KEY_CHARACTERS;
 pub use auth::{AdminSettings, AuthMode, AuthSettings};
 pub use networks::{Network, Networks, NotANetwork};
 pub(crate) use rate_limit::RatePolicies;
@@ -34,8 +44,8 @@ pub use traces::TracesSettings;
 /// The admin key of an installation that nobody has configured.
 pub(crate) const DEFAULT_ADMIN_KEY: &str = "change_me_admin_key";
 
-/// The file that is read when it exists and no other is named.
-const DEFAULT_FILE: &str = "utsavam.toml";
+/// The variable that names one.
+pub(crate) const CONFIG_VARIABLE: &str = "UTSAVAM_CONFIG";
 
 /// All settings, by section.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -119,6 +129,7 @@ pub struct HttpSettings {
     /// The proxies that are believed about where a request comes from.
     pub trusted_proxies: Networks,
     /// The header in which they say so.
+    #[serde(deserialize_with = "choice::deserialize")]
     pub forwarded_header: ForwardedHeader,
 }
 
@@ -149,6 +160,7 @@ pub struct DatabaseSettings {
     #[serde(with = "humantime_serde")]
     pub replica_lag_max: Duration,
     /// What stands between this program and PostgreSQL.
+    #[serde(deserialize_with = "choice::deserialize")]
     pub pooler: Pooler,
     /// The most connections at the same time.
     pub pool_size: u32,
@@ -282,6 +294,7 @@ pub struct LogSettings {
     /// What is logged, as in `info,api_actix=debug`.
     pub filter: String,
     /// How.
+    #[serde(deserialize_with = "choice::deserialize")]
     pub format: LogFormat,
 }
 
@@ -316,6 +329,19 @@ pub enum SettingsError {
     /// A source could not be read.
     #[error("the settings cannot be read: {0}")]
     Unreadable(String),
+    /// The text of a file is not TOML.
+    #[error("the settings cannot be read: they are not TOML at {0}")]
+    NotToml(String),
+    /// The settings file is missing, closed to us or not TOML.
+    #[error("the settings file {} ({named_by}) {problem}", path.display())]
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Who says that it is there.
+        named_by: &'static str,
+        /// A clause that fits behind its name.
+        problem: String,
+    },
     /// One setting is wrong.
     #[error("the setting {name} {problem}")]
     Wrong {
@@ -323,6 +349,14 @@ pub enum SettingsError {
         name: String,
         /// A clause that fits behind its name.
         problem: String,
+    },
+    /// A variable is nearly one of ours.
+    #[error("the environment variable {name} is not read{meant}")]
+    Variable {
+        /// Which one.
+        name: String,
+        /// What it may have been meant to be, as a question.
+        meant: String,
     },
 }
 
@@ -376,28 +410,24 @@ impl Settings {
     /// A file that cannot be read, a setting that does not exist or has an
     /// impossible value.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
-        let file = match file {
-            Some(path) => File::from(path).format(FileFormat::Toml).required(true),
-            None => File::new(DEFAULT_FILE, FileFormat::Toml).required(false),
-        };
-        Self::read(file, &variables()?)
+        misspelt::refuse(&misspelt::environment())?;
+        let file = SettingsFile::read(file)?;
+        let settings = Self::read(&file.text, &variables::of_this_process()?);
+        settings.map_err(|error| file.blamed_for(error))
     }
 
-    /// Reads a file and those variables.
-    fn read<F>(file: F, variables: &Variables) -> Result<Self, SettingsError>
-    where
-        F: config::Source + Send + Sync + 'static,
-    {
+    /// Sentences about environment variables that are set and not read, for a
+    /// warning. Those that are surely meant for us end the loading instead.
+    pub(crate) fn doubts() -> Vec<String> {
+        misspelt::doubts(&misspelt::environment())
+    }
+
+    /// Reads the text of a file and those variables.
+    fn read(file: &str, variables: &Variables) -> Result<Self, SettingsError> {
         let settings = config::Config::builder()
-            .add_source(file)
-            .add_source(well_known(variables))
-            .add_source(
-                Environment::with_prefix("UTSAVAM")
-                    .prefix_separator("__")
-                    .separator("__")
-                    .ignore_empty(true)
-                    .source(Some(variables.clone())),
-            )
+            .add_source(File::from_str(file, FileFormat::Toml))
+            .add_source(variables::well_known(variables))
+            .add_source(variables::by_setting(variables))
             .build()
             .map_err(|error| unreadable_source(&error))?;
         let settings: Self = serde_path_to_error::deserialize(settings).map_err(|error| {
@@ -422,83 +452,4 @@ impl Settings {
             .for_each(|key| *key = "***".to_owned());
         shown
     }
-}
-
-/// Environment variables that mean something to us, with their values.
-type Variables = config::Map<String, String>;
-
-/// The variables that operators of the older service already set, and one beside them.
-const WELL_KNOWN: [(&str, &str); 6] = [
-    ("DATABASE_URL", "database.url"),
-    ("REPLICA_URL", "database.replica_url"),
-    ("REDIS_URL", "redis.url"),
-    ("ADMIN_KEY", "admin.key"),
-    ("HOST", "http.host"),
-    ("PORT", "http.port"),
-];
-
-/// Those of this process.
-fn variables() -> Result<Variables, SettingsError> {
-    let mut variables = Variables::new();
-    for (variable, value) in std::env::vars_os() {
-        let variable = variable.to_string_lossy();
-        let known = WELL_KNOWN.iter().find(|(known, _)| *known == variable);
-        // As the reader of variables does, whose prefix has no case.
-        let is_ours = variable.to_lowercase().starts_with("utsavam__");
-        if known.is_none() && !is_ours {
-            continue;
-        }
-        let name = known.map_or(&*variable, |(_, name)| name);
-        let value = value.into_string().map_err(|_| wrong(name, NOT_UNICODE))?;
-        variables.insert(variable.into_owned(), value);
-    }
-    Ok(variables)
-}
-
-fn well_known(variables: &Variables) -> Environment {
-    let given = WELL_KNOWN.into_iter().filter_map(|(variable, name)| {
-        let value = variables.get(variable)?;
-        Some((name.to_owned(), value.clone()))
-    });
-    Environment::default()
-        .ignore_empty(true)
-        .source(Some(given.collect()))
-}
-
-const NOT_UNICODE: &str = "has a value that is not Unicode text";
-
-/// What is wrong with a source, without its text: that may hold a secret.
-fn unreadable_source(error: &config::ConfigError) -> SettingsError {
-    let text = error.to_string();
-    let place = text.lines().find_map(|line| {
-        let (_, place) = line.split_once("TOML parse error at ")?;
-        Some(format!("the file is not TOML at {place}"))
-    });
-    let text = place.unwrap_or_else(|| text.lines().next().unwrap_or_default().to_owned());
-    SettingsError::Unreadable(text)
-}
-
-/// Says which setting is wrong, and does not repeat its value: it may be a secret.
-fn unreadable(path: &str, error: &config::ConfigError) -> SettingsError {
-    let text = error.to_string();
-    if let Some(unknown) = text.split_once("unknown field `").map(|(_, rest)| rest) {
-        let field = unknown.split('`').next().unwrap_or_default();
-        let section = path
-            .strip_suffix(field)
-            .unwrap_or(path)
-            .trim_end_matches('.');
-        let name = match section {
-            "" => field.to_owned(),
-            section => format!("{section}.{field}"),
-        };
-        return wrong(&name, "does not exist");
-    }
-    let expected = match text.rsplit_once("expected ") {
-        Some((_, expected)) => {
-            let expected = expected.split(" for key").next().unwrap_or(expected);
-            format!("has an impossible value: expected {expected}")
-        }
-        None => "has an impossible value".to_owned(),
-    };
-    wrong(path, expected)
 }

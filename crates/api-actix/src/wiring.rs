@@ -10,6 +10,7 @@
 
 mod counted_gate;
 mod embedded;
+mod escaping;
 mod limiter;
 mod meters;
 mod postgres;
@@ -264,8 +265,10 @@ fn gate_and_limiter(
         cool_down: settings.redis.cool_down,
     };
     let observer = metrics.batches.observer(meters::SEAT_GATE);
-    let gate = RedisSeatGate::try_observed(url, settings, observer)
-        .map_err(|error| Failure::new(format!("the setting redis.url (REDIS_URL): {error}")))?;
+    let gate = RedisSeatGate::try_observed(url, settings, observer).map_err(|error| {
+        let hint = escaping::hint(url);
+        Failure::new(format!("the setting redis.url (REDIS_URL): {error}{hint}"))
+    })?;
     let limiter = SharedLimiter::new(RedisRateLimiter::beside(&gate));
     let gate = Arc::new(gate);
     meters::watch_redis(metrics, &gate);

@@ -193,7 +193,7 @@ async fn a_store_that_does_not_add_up_gives_no_archive() {
     let file = folder.path().join("shop.jsonl");
     std::fs::write(&file, "the former one").expect("room");
     let name = file.to_str().expect("UTF-8");
-    let finished = program(&["export", name], &database).run().await;
+    let finished = program(&["export", "--force", name], &database).run().await;
     let sentence = finished.expect_failure();
     assert!(sentence.contains("nothing was exported"), "{sentence}");
     assert!(sentence.contains("event 7"), "{sentence}");
@@ -201,6 +201,36 @@ async fn a_store_that_does_not_add_up_gives_no_archive() {
     assert_eq!(former, "the former one");
     let names = std::fs::read_dir(folder.path()).expect("a folder");
     assert_eq!(names.count(), 1, "nothing half written");
+}
+
+#[tokio::test]
+async fn an_archive_that_is_there_is_replaced_by_force_alone() {
+    let database = TestDatabase::embedded();
+    program(&["migrate"], &database)
+        .run()
+        .await
+        .expect_success();
+    let folder = folder();
+    let file = folder.path().join("shop.jsonl");
+    std::fs::write(&file, "the former one").expect("room");
+    let read = || std::fs::read_to_string(&file).expect("still there");
+    let name = file.to_str().expect("UTF-8");
+    let sentence = program(&["export", name], &database)
+        .run()
+        .await
+        .expect_failure();
+    for part in [
+        "nothing was exported",
+        "shop.jsonl exists already",
+        "--force",
+    ] {
+        assert!(sentence.contains(part), "{sentence}");
+    }
+    assert_eq!(read(), "the former one");
+
+    let forced = program(&["export", name, "--force"], &database).run().await;
+    forced.expect_success();
+    assert!(read().contains(r#""kind":"end""#), "{}", read());
 }
 
 #[tokio::test]

@@ -209,6 +209,37 @@ async fn a_url_of_nothing_that_is_known_is_refused() {
 }
 
 #[tokio::test]
+async fn no_folder_is_made_that_nobody_spoke_of() {
+    let folder = folder();
+    for name in ["serve", "migrate"] {
+        let command = command(name, folder.path()).env("DATABASE_URL", "sqlite://dta/shop.db");
+        let sentence = command.run().await.expect_failure();
+        let missing = folder.path().join("dta");
+        for part in ["DATABASE_URL", &missing.display().to_string()] {
+            assert!(sentence.contains(part), "{sentence}");
+        }
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+    std::fs::create_dir(folder.path().join("dta")).expect("room");
+    let command = command("migrate", folder.path()).env("DATABASE_URL", "sqlite://dta/shop.db");
+    command.run().await.expect_success();
+}
+
+#[tokio::test]
+async fn who_has_the_file_is_named_and_so_is_what_to_do() {
+    let folder = folder();
+    let server = plain(folder.path()).start().await;
+    let sentence = command("migrate", folder.path())
+        .run()
+        .await
+        .expect_failure();
+    let process = format!("(process {})", server.pid());
+    for part in [&process, "stop that one", "DATABASE_URL"] {
+        assert!(sentence.contains(part), "{sentence}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_of_another_kind_is_refused_and_left_alone() {
     let folder = folder();
     let file = folder.path().join("notes.txt");

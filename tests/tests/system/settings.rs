@@ -1,7 +1,7 @@
-//! Settings: what is wrong stops the start and is named, what is secret is
-//! never shown.
+//! Settings: what is wrong stops the start and is named, what is doubtful is
+//! warned of, what is secret is never shown.
 
-use utsavam_tests::{Finished, Program, TestDatabase};
+use utsavam_tests::{Finished, Program, TestDatabase, TestServer, eventually};
 
 async fn serve_with(database: &TestDatabase, name: &str, value: &str) -> Finished {
     Program::new(&["serve"])
@@ -138,7 +138,7 @@ async fn a_password_in_the_query_of_a_url_is_not_shown_either() {
 #[tokio::test]
 async fn secrets_do_not_reach_the_log() {
     let database = TestDatabase::migrated().await;
-    let server = utsavam_tests::TestServer::builder(database.url())
+    let server = TestServer::builder(database.url())
         .env("ADMIN_KEY", "admin-s3cret")
         .env("REDIS_URL", "redis://:redis-s3cret@127.0.0.1:1/0")
         .env("RUST_LOG", "debug")
@@ -160,4 +160,129 @@ async fn empty_variables_count_as_absent() {
         .await
         .expect_success();
     assert!(shown.stdout.contains("8000"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_variable_that_is_nearly_ours_stops_the_start() {
+    let database = TestDatabase::embedded();
+    for (variable, meant) in [
+        ("UTSAVAM_HTTP_PORT", "UTSAVAM__HTTP__PORT"),
+        ("UTSAVAM_ADMIN_KEY", "ADMIN_KEY"),
+        ("UTSAVAM__HTTP__PROT", "http.port"),
+    ] {
+        let finished = serve_with(&database, variable, "s3cret").await;
+        let sentence = finished.expect_failure();
+        let guess = format!("did you mean {meant}?");
+        assert!(sentence.ends_with(&guess), "{sentence}");
+        assert!(!finished.stderr.contains("s3cret"), "{finished}");
+    }
+    // What is empty counts as absent here too.
+    let shown = Program::new(&["config"]).env("UTSAVAM_HTTP_PORT", "");
+    let shown = shown.run().await.expect_success();
+    assert_eq!(shown.stderr, "");
+}
+
+#[tokio::test]
+async fn a_variable_that_may_be_anothers_is_warned_of() {
+    let config = Program::new(&["config"])
+        .env("DATABASE_ULR", "postgres://u:s3cret@127.0.0.1/x")
+        .env("UTSAVAM_OF_OTHERS", "s3cret");
+    let shown = config.run().await.expect_success();
+    for warning in [
+        "DATABASE_ULR is not read: did you mean DATABASE_URL?",
+        "not read: UTSAVAM_OF_OTHERS",
+    ] {
+        assert!(shown.stderr.contains(warning), "{shown}");
+    }
+    assert!(!shown.stderr.contains("s3cret"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_named_and_so_is_who_names_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broken = folder.path().join("broken.toml");
+    std::fs::write(&broken, "[admin]\nkey = s3cret").expect("room");
+    for (name, clue) in [
+        ("missing.toml", "cannot be read: No such file"),
+        (".", "cannot be read"),
+        ("broken.toml", "is not TOML at line 2"),
+    ] {
+        let config = Program::new(&["config", "--config", name]);
+        let finished = config.working_in(folder.path()).run().await;
+        let sentence = finished.expect_failure();
+        for part in [name, "--config or UTSAVAM_CONFIG", clue] {
+            assert!(sentence.contains(part), "{sentence}");
+        }
+        assert!(!sentence.contains("s3cret"), "{sentence}");
+    }
+    // Nobody has to have one, but one that is there is not passed over.
+    let default = folder.path().join("utsavam.toml");
+    std::fs::create_dir(&default).expect("room");
+    let config = Program::new(&["config"]).working_in(folder.path());
+    let sentence = config.run().await.expect_failure();
+    assert!(sentence.contains("utsavam.toml"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_password_that_is_not_escaped_is_hinted_at_and_not_shown() {
+    for (variable, url) in [
+        ("DATABASE_URL", "postgres://u:s3@cret@127.0.0.1:1/x"),
+        (
+            "DATABASE_URL",
+            "postgres://u:s3@cret@127.0.0.1:1,127.0.0.1:2/x",
+        ),
+        ("REDIS_URL", "redis://:s3/cret@127.0.0.1:1/0"),
+        ("REDIS_URL", "redis://:s3#cret@127.0.0.1:1/0"),
+        (
+            "REDIS_URL",
+            "redis+cluster://:s3@cret@127.0.0.1:1,127.0.0.1:2",
+        ),
+    ] {
+        let serve = Program::new(&["serve"]).env("PORT", "0").env(variable, url);
+        let finished = serve.env("UTSAVAM__DATABASE__WAIT", "1s").run().await;
+        let sentence = finished.expect_failure();
+        for part in [variable, "@ as %40"] {
+            assert!(sentence.contains(part), "{url}: {sentence}");
+        }
+        assert!(!finished.stderr.contains("cret"), "{finished}");
+    }
+}
+
+#[tokio::test]
+async fn a_short_admin_key_is_warned_of_where_others_reach_the_server() {
+    let database = TestDatabase::embedded();
+    let server = TestServer::builder(database.url())
+        .env("ADMIN_KEY", "15 of a s3cret.")
+        .setting("http.trusted_proxies", "127.0.0.1")
+        .start()
+        .await;
+    eventually("the server warns of the key", async || {
+        server.log().contains("an admin key has fewer than 16")
+    })
+    .await;
+    assert!(!server.log().contains("s3cret"), "{}", server.log());
+}
+
+#[tokio::test]
+async fn a_redis_that_is_not_there_at_the_start_is_told_of_once() {
+    // Nothing is on sale, and nobody asks.
+    let database = TestDatabase::embedded();
+    let mut server = TestServer::builder(database.url())
+        .redis("redis://:redis-s3cret@127.0.0.1:1/0")
+        .start()
+        .await;
+    eventually("the server warns of the Redis", async || {
+        server.log().contains("redis is lost")
+    })
+    .await;
+    server.terminate().await;
+    let log = server.log();
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("redis is lost"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(lines[0].contains("WARN"), "{log}");
+    assert!(lines[0].contains("127.0.0.1:1"), "{log}");
+    assert!(!log.contains("s3cret"), "{log}");
 }

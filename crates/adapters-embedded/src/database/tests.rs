@@ -113,7 +113,7 @@ fn a_file_has_one_server_at_a_time() {
     let folder = folder();
     let database = Database::open(&in_file(&folder)).expect("opened");
     let refusal = Database::open(&in_file(&folder)).expect_err("in use");
-    assert!(matches!(refusal, OpenError::InUse(_)), "{refusal}");
+    assert!(matches!(refusal, OpenError::InUse { .. }), "{refusal}");
     let path = database.path().expect("a file").display().to_string();
     assert!(refusal.to_string().contains(&path), "{refusal}");
     let clone = database.clone();

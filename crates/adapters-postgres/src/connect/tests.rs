@@ -1,5 +1,3 @@
-use tokio_postgres::config::Host;
-
 use super::*;
 
 fn settings(url: &str) -> PgSettings {
@@ -105,6 +103,8 @@ fn refusals_do_not_show_the_password() {
         "postgres://u:geheim@h:port/d",
         "postgres://u:geheim@h,h:port/d",
         "postgres://u:geheim@h,/d",
+        "postgres://u:ge@heim@h/d",
+        "postgres://u:ge@heim@h:1,i:2/d",
         "geheim",
         "postgres://u:geheim@h/d?sslmode=allow",
         "postgres://u:geheim@h/d?sslmode=geheim",
@@ -114,7 +114,7 @@ fn refusals_do_not_show_the_password() {
         let refusal = session_configs(&settings(url))
             .expect_err("not ours")
             .to_string();
-        assert!(!refusal.contains("geheim"), "{refusal}");
+        assert!(!refusal.contains("heim"), "{refusal}");
     }
 }
 

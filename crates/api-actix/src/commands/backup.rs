@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use adapters_embedded::BackedUp;
 
-use crate::commands::new_file::NewFile;
+use crate::commands::new_file::{Existing, NewFile};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::wiring::Plan;
@@ -15,7 +15,8 @@ use crate::wiring::Plan;
 pub(crate) fn back_up(settings: &Settings, file: &Path) -> Result<(), Failure> {
     let started = Instant::now();
     let source = Plan::try_new(settings)?.embedded_file()?;
-    let target = NewFile::for_path(file).map_err(|error| not_written(file, &error))?;
+    let target =
+        NewFile::for_path(file, Existing::Replace).map_err(|error| not_written(file, &error))?;
     let refusal = why_not(&source, target.path());
     if let Some(reason) = refusal {
         let file = file.display();

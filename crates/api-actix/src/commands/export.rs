@@ -2,6 +2,7 @@
 
 mod target;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -19,11 +20,17 @@ use crate::wiring::{Plan, Schema};
 
 use target::Target;
 
-pub(crate) async fn export(settings: Settings, file: Option<PathBuf>) -> Result<(), Failure> {
+pub(crate) use crate::commands::new_file::Existing;
+
+pub(crate) async fn export(
+    settings: Settings,
+    file: Option<PathBuf>,
+    existing: Existing,
+) -> Result<(), Failure> {
     let started = Instant::now();
     let plan = Plan::try_new(&settings)?;
-    let target =
-        Target::open(file.as_deref()).map_err(|error| not_written(file.as_deref(), &error))?;
+    let target = Target::open(file.as_deref(), existing)
+        .map_err(|error| not_written(file.as_deref(), &error))?;
     let archive = plan
         .open(Schema::MustBeCurrent)
         .await?
@@ -111,6 +118,12 @@ async fn run(archive: &dyn Archive, outgoing: Outgoing) -> Result<Outgoing, Fail
 
 fn not_written(file: Option<&Path>, error: &std::io::Error) -> Failure {
     let what = file.map_or("standard output".into(), Path::to_string_lossy);
+    if error.kind() == ErrorKind::AlreadyExists {
+        return Failure::new(format!(
+            "nothing was exported: {what} exists already: name another file, or replace it with \
+             --force"
+        ));
+    }
     Failure::new(format!(
         "nothing was exported: {what} cannot be written: {error}"
     ))

@@ -7,23 +7,37 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+/// What becomes of a file that has the name already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// It stays, and there is no new one.
+    Keep,
+    /// The new one takes its place.
+    Replace,
+}
+
 /// A file under a name of its own beside the one that it is to have, for this
 /// user alone. Removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     file: NamedTempFile,
     path: PathBuf,
+    existing: Existing,
 }
 
 impl NewFile {
     /// Makes an empty one.
     ///
     /// # Errors
-    /// The file cannot be made, or the name is that of something else.
-    pub(crate) fn for_path(path: &Path) -> io::Result<Self> {
+    /// The file cannot be made, the name is that of something else, or a file has it
+    /// that is to be kept.
+    pub(crate) fn for_path(path: &Path, existing: Existing) -> io::Result<Self> {
         // A link goes on to be one.
         let path = match path.canonicalize() {
-            Ok(path) if path.is_file() => path,
+            Ok(path) if path.is_file() => match existing {
+                Existing::Replace => path,
+                Existing::Keep => return Err(io::Error::from(io::ErrorKind::AlreadyExists)),
+            },
             // Renaming would put a file in the place of a device or a pipe.
             Ok(_) => return Err(io::Error::other("it is not a file")),
             Err(_) => std::path::absolute(path)?,
@@ -36,7 +50,11 @@ impl NewFile {
             .prefix(&prefix)
             .suffix(".part")
             .tempfile_in(folder)?;
-        Ok(Self { file, path })
+        Ok(Self {
+            file,
+            path,
+            existing,
+        })
     }
 
     /// Where it is until it is finished.
@@ -49,15 +67,23 @@ impl NewFile {
         &self.path
     }
 
-    /// Makes the file durable and gives it its name. Replaces one that had it.
+    /// Makes the file durable and gives it its name.
     ///
     /// # Errors
-    /// The disk does not take it; then there is no file of that name, or still
-    /// the former one.
+    /// The disk does not take it, or a file has the name by now that is to be kept;
+    /// then there is no file of that name, or still the former one.
     pub(crate) fn finish(self) -> io::Result<()> {
-        let Self { file, path } = self;
+        let Self {
+            file,
+            path,
+            existing,
+        } = self;
         file.as_file().sync_all()?;
-        file.persist(&path).map_err(|error| error.error)?;
+        let named = match existing {
+            Existing::Keep => file.persist_noclobber(&path),
+            Existing::Replace => file.persist(&path),
+        };
+        named.map_err(|error| error.error)?;
         match path.parent() {
             Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
             _ => Ok(()),

@@ -4,12 +4,13 @@ use std::io::Write;
 
 use crate::failure::Failure;
 use crate::server::Server;
-use crate::settings::{AuthMode, DEFAULT_ADMIN_KEY, Settings};
+use crate::settings::{AuthMode, DEFAULT_ADMIN_KEY, GOOD_KEY_CHARACTERS, Settings};
 use crate::stopping::StoppedBy;
 use crate::traces::Traces;
 
 pub(crate) async fn serve(settings: Settings, traces: Option<Traces>) -> Result<(), Failure> {
     let default_key = settings.admin.keys().any(|key| key == DEFAULT_ADMIN_KEY);
+    let weak_key = settings.admin.has_weak_key() && !settings.is_reached_by_this_machine_alone();
     let is_open = settings.auth_mode() == AuthMode::Open;
     let beyond = settings.auth.open_beyond_loopback;
     let server = Server::start_stopped_by(settings, StoppedBy::Signals, traces).await?;
@@ -25,6 +26,12 @@ pub(crate) async fn serve(settings: Settings, traces: Option<Traces>) -> Result<
         tracing::warn!(
             "the admin key is the default one, {DEFAULT_ADMIN_KEY}: \
              set ADMIN_KEY before anybody else can reach this server"
+        );
+    }
+    if weak_key {
+        tracing::warn!(
+            "an admin key has fewer than {GOOD_KEY_CHARACTERS} characters and others can reach this server: \
+             set ADMIN_KEY to what `openssl rand -hex 32` makes"
         );
     }
     server.ended().await

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::choice;
 use super::defaults::at_least_one;
 use super::{DAY, DEFAULT_ADMIN_KEY};
 
@@ -24,6 +25,7 @@ pub enum AuthMode {
 pub struct AuthSettings {
     /// `open` or `required`; unset means open where only this machine can reach
     /// the server, and required elsewhere.
+    #[serde(deserialize_with = "choice::deserialize_some")]
     pub mode: Option<AuthMode>,
     /// Whether `open` is meant although others can reach the server.
     pub open_beyond_loopback: bool,
@@ -40,6 +42,9 @@ pub struct AuthSettings {
     pub passwords_at_once: NonZeroUsize,
 }
 
+/// An admin key that has so many characters is a good one, if it was made at random.
+pub(crate) const GOOD_KEY_CHARACTERS: usize = 16;
+
 /// `[admin]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -54,6 +59,12 @@ impl AdminSettings {
     /// The keys that are good.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.key.as_str()).chain(self.second_key.as_deref())
+    }
+
+    /// Whether one of them might be guessed, though it would take long.
+    pub(crate) fn has_weak_key(&self) -> bool {
+        self.keys()
+            .any(|key| key.chars().count() < GOOD_KEY_CHARACTERS)
     }
 }
 

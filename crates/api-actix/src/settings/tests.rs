@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::variables::of_setting as variable;
 use super::*;
 use crate::wiring::Plan;
 
@@ -25,10 +26,6 @@ fn settings_of(settings: &Settings) -> Vec<(String, Value)> {
     found
 }
 
-fn variable(setting: &str) -> String {
-    format!("UTSAVAM__{}", setting.replace('.', "__").to_uppercase())
-}
-
 /// As a value stands in a variable; what is unset has none.
 fn text(value: &Value) -> Option<String> {
     match value {
@@ -42,9 +39,8 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn no_file() -> File<config::FileSourceString, FileFormat> {
-    File::from_str("", FileFormat::Toml)
-}
+/// No file at all.
+const NO_FILE: &str = "";
 
 /// Values as somebody might write them, right or wrong.
 fn value() -> impl Strategy<Value = String> {
@@ -74,9 +70,62 @@ fn is_taken_again(settings: &Settings) -> Result<(), TestCaseError> {
         .iter()
         .filter_map(|(setting, value)| Some((variable(setting), text(value)?)))
         .collect();
-    let again = Settings::read(no_file(), &variables).map_err(|error| error.to_string());
+    let again = Settings::read(NO_FILE, &variables).map_err(|error| error.to_string());
     prop_assert_eq!(again.map(|again| settings_of(&again)), Ok(written));
     Ok(())
+}
+
+#[test]
+fn one_of_a_few_words_is_refused_with_all_of_them() {
+    for (setting, words) in [
+        ("log.format", &["auto", "text", "json"][..]),
+        ("database.pooler", &["none", "session"]),
+        ("auth.mode", &["open", "required"]),
+        ("http.forwarded_header", &["x-forwarded-for", "forwarded"]),
+    ] {
+        let read = |word: &str| {
+            let word = (variable(setting), word.to_owned());
+            // The default one is not for a server that others reach.
+            let key = ("ADMIN_KEY".to_owned(), "key of the tests".to_owned());
+            let variables = Variables::from_iter([word, key]);
+            Settings::read(NO_FILE, &variables)
+        };
+        let refusal = read("s3cret").expect_err(setting).to_string();
+        for word in [setting].iter().chain(words) {
+            assert!(refusal.contains(word), "{refusal}");
+        }
+        assert!(!refusal.contains("s3cret"), "{refusal}");
+        for word in words {
+            read(word).expect(word);
+            read(&word.to_uppercase()).expect(word);
+        }
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_refused_with_what_may_have_been_meant() {
+    for (file, said) in [
+        (
+            "[http]\nprot = 1",
+            "http.prot does not exist: did you mean http.port?",
+        ),
+        (
+            "[htpp]\nport = 1",
+            "htpp does not exist: did you mean http?",
+        ),
+        (
+            "port = 1",
+            "port does not exist: did you mean http.port or metrics.port?",
+        ),
+        ("colour = 1", "colour does not exist"),
+        (
+            "[rate_limit.read]\nqouta = 1",
+            "did you mean rate_limit.read.quota?",
+        ),
+    ] {
+        let refusal = Settings::read(file, &Variables::new()).expect_err(file);
+        assert!(refusal.to_string().ends_with(said), "{refusal}");
+    }
 }
 
 /// Found as a panic: twice the longest time there is was asked for.
@@ -85,7 +134,7 @@ fn the_longest_time_there_is_is_refused() {
     for (setting, _) in settings_of(&Settings::default()) {
         let longest = format!("{}s", u64::MAX);
         let variables = Variables::from_iter([(variable(&setting), longest)]);
-        let refused = Settings::read(no_file(), &variables).map(|_| ());
+        let refused = Settings::read(NO_FILE, &variables).map(|_| ());
         // These are free text.
         let is_text = [
             "admin.key",
@@ -114,7 +163,7 @@ proptest! {
     ) {
         let (setting, _) = setting;
         let variables = Variables::from_iter([(variable(&setting), value)]);
-        match Settings::read(no_file(), &variables) {
+        match Settings::read(NO_FILE, &variables) {
             Ok(settings) => is_taken_again(&settings)?,
             Err(SettingsError::Wrong { name, .. }) => prop_assert!(is_name(&name), "{name}"),
             Err(error) => prop_assert!(false, "{setting}: {error}"),
@@ -139,8 +188,7 @@ proptest! {
     ) {
         let mut lines = lines;
         lines.insert(place.index(lines.len() + 1), secret);
-        let file = File::from_str(&lines.join("\n"), FileFormat::Toml);
-        if let Err(error) = Settings::read(file, &Variables::new()) {
+        if let Err(error) = Settings::read(&lines.join("\n"), &Variables::new()) {
             prop_assert!(!error.to_string().contains("geheim"), "{error}");
         }
     }
@@ -162,7 +210,7 @@ proptest! {
             if setting == "database.replica_url" {
                 variables.insert("DATABASE_URL".to_owned(), "postgres://h/d".to_owned());
             }
-            let settings = Settings::read(no_file(), &variables);
+            let settings = Settings::read(NO_FILE, &variables);
             let Err(failure) = Plan::try_new(&settings.expect("text")) else {
                 continue;
             };

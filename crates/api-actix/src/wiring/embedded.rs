@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use adapters_embedded::{
-    Database, SqliteAccountStore, SqliteApiKeyStore, SqliteArchive, SqliteAuditLog,
+    Database, OpenError, SqliteAccountStore, SqliteApiKeyStore, SqliteArchive, SqliteAuditLog,
     SqliteBookingRecords, SqliteBookingStore, SqliteDemoStore, SqliteEventStore, SqliteLocation,
     SqliteMaintenance, SqliteProbe, SqliteReconciliation, SqliteSalesControl, SqliteSalesReports,
     SqliteSessionStore, SqliteSettings, SqliteUserStore, TransactionObserver,
@@ -59,17 +59,53 @@ pub(super) fn require_data(settings: &SqliteSettings) -> Result<&Path, Failure> 
     }
 }
 
+/// Nobody has asked for a folder besides the default one: where it is missing the
+/// path is likely to be wrong, and the store would be an empty one.
+fn require_folder(location: &SqliteLocation) -> Result<(), Failure> {
+    let SqliteLocation::File(path) = location else {
+        return Ok(());
+    };
+    let folder = std::path::absolute(path)
+        .ok()
+        .and_then(|path| path.parent().map(Path::to_owned));
+    match folder {
+        Some(folder) if path != Path::new(DEFAULT_FILE) && !folder.exists() => {
+            Err(Failure::new(format!(
+                "the setting database.url (DATABASE_URL) names a file in {}, a folder that does \
+                 not exist: make it, or name a file in another one; an absolute path has three \
+                 slashes, as in sqlite:///var/lib/utsavam/utsavam.db",
+                folder.display()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_opened(error: &OpenError) -> Failure {
+    Failure::new(match error {
+        OpenError::InUse { .. } => format!(
+            "{error}; stop that one, or name another file in the setting database.url \
+             (DATABASE_URL)"
+        ),
+        OpenError::Unusable { .. } | OpenError::Sqlite { .. } | OpenError::Migration { .. } => {
+            format!("{error} (setting database.url, DATABASE_URL)")
+        }
+        OpenError::Thread(_) => error.to_string(),
+    })
+}
+
 /// Opens the file and brings it to this version's schema. Nobody else has it
 /// open, so there is no version of a schema to be careful of.
 pub(super) async fn open(
     mut settings: SqliteSettings,
     metrics: &Metrics,
 ) -> Result<(Stores, String), Failure> {
+    require_folder(&settings.location)?;
     settings.observer = Some(TransactionObserver::new(metrics.transaction_observer()));
     let opened = tokio::task::spawn_blocking(move || Database::open(&settings)).await;
     let database = opened
         .map_err(|panic| Failure::new(format!("the embedded store failed: {panic}")))?
-        .map_err(|error| Failure::new(error.to_string()))?;
+        .map_err(|error| not_opened(&error))?;
     let place = match database.path() {
         Some(path) => format!("the embedded store, {}", path.display()),
         None => "the embedded store, in memory: gone when this process ends".to_owned(),

@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::redact::redact_url;
 use crate::settings::{self, Settings};
 
-use super::{Queue, Schema, Stores, meters};
+use super::{Queue, Schema, Stores, escaping, meters};
 
 pub(super) struct Plan {
     settings: PgSettings,
@@ -60,7 +60,8 @@ impl Plan {
             lag_max: database.replica_lag_max,
         });
         if let Some(replica) = &replica {
-            replica.settings.check().map_err(ReplicaPlan::refused)?;
+            let checked = replica.settings.check();
+            checked.map_err(|error| replica.refused(&error))?;
         }
         Ok(Self {
             settings: pg,
@@ -97,11 +98,15 @@ impl Plan {
         Database::connect(&self.settings, self.wait)
             .await
             .map_err(|error| {
+                let hint = escaping::hint(&self.settings.url);
                 Failure::new(match error {
                     ConnectError::Unreachable(_) => {
-                        format!("{error} (setting database.url, waited {:?})", self.wait)
+                        format!(
+                            "{error} (setting database.url, waited {:?}){hint}",
+                            self.wait
+                        )
                     }
-                    error => format!("the setting database.url (DATABASE_URL) {error}"),
+                    error => format!("the setting database.url (DATABASE_URL) {error}{hint}"),
                 })
             })
     }
@@ -110,12 +115,14 @@ impl Plan {
 impl ReplicaPlan {
     /// Does not wait for it: without it everything works.
     fn follow(self, primary: &Database) -> Result<Replica, Failure> {
-        Replica::follow(&self.settings, self.lag_max, primary).map_err(Self::refused)
+        let followed = Replica::follow(&self.settings, self.lag_max, primary);
+        followed.map_err(|error| self.refused(&error))
     }
 
-    fn refused(error: ConnectError) -> Failure {
+    fn refused(&self, error: &ConnectError) -> Failure {
+        let hint = escaping::hint(&self.settings.url);
         Failure::new(format!(
-            "the setting database.replica_url (REPLICA_URL) {error}"
+            "the setting database.replica_url (REPLICA_URL) {error}{hint}"
         ))
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Stdout, Write};
 use std::path::Path;
 
-use crate::commands::new_file::NewFile;
+use crate::commands::new_file::{Existing, NewFile};
 
 /// Standard output, or a file that gets its name only when it is complete.
 #[derive(Debug)]
@@ -17,19 +17,19 @@ impl Target {
     /// this user alone: it will hold people's addresses and password hashes.
     ///
     /// # Errors
-    /// The file cannot be made, or the name is that of something else.
-    pub(super) fn open(path: Option<&Path>) -> io::Result<Self> {
+    /// The file cannot be made, the name is that of something else, or a file has it
+    /// that is to be kept.
+    pub(super) fn open(path: Option<&Path>, existing: Existing) -> io::Result<Self> {
         let Some(path) = path else {
             return Ok(Self::StandardOutput(BufWriter::new(io::stdout())));
         };
-        NewFile::for_path(path).map(|file| Self::File(BufWriter::new(file)))
+        NewFile::for_path(path, existing).map(|file| Self::File(BufWriter::new(file)))
     }
 
-    /// Makes the file durable and gives it its name. Replaces one that had it.
+    /// Makes the file durable and gives it its name.
     ///
     /// # Errors
-    /// The disk does not take it; then there is no file of that name, or still
-    /// the former one.
+    /// As [`NewFile::finish`].
     pub(super) fn finish(self) -> io::Result<()> {
         match self {
             Self::StandardOutput(mut output) => output.flush(),
@@ -68,7 +68,7 @@ mod tests {
         std::fs::write(&path, "the former one").expect("a file");
         let files = || std::fs::read_dir(folder.path()).expect("a folder").count();
 
-        let mut given_up = Target::open(Some(&path)).expect("a file beside it");
+        let mut given_up = Target::open(Some(&path), Existing::Replace).expect("a file beside it");
         given_up.write_all(b"half").expect("room");
         drop(given_up);
         assert_eq!(
@@ -77,7 +77,7 @@ mod tests {
         );
         assert_eq!(files(), 1);
 
-        let mut target = Target::open(Some(&path)).expect("a file beside it");
+        let mut target = Target::open(Some(&path), Existing::Replace).expect("a file beside it");
         target.write_all(b"whole").expect("room");
         assert_eq!(
             std::fs::read_to_string(&path).expect("still"),
@@ -103,7 +103,8 @@ mod tests {
                 let metadata = std::fs::metadata(path).expect("a file");
                 metadata.permissions().mode() & 0o777
             };
-            let mut target = Target::open(Some(&path)).expect("a file beside it");
+            let mut target =
+                Target::open(Some(&path), Existing::Replace).expect("a file beside it");
             target.write_all(b"secrets").expect("room");
             let part = std::fs::read_dir(folder.path()).expect("a folder");
             let part = part.map(|file| file.expect("a file").path()).find(|path| {
@@ -119,8 +120,25 @@ mod tests {
     #[test]
     fn nothing_but_a_file_is_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
-        let refusal = Target::open(Some(folder.path())).expect_err("a folder");
+        let refusal = Target::open(Some(folder.path()), Existing::Replace).expect_err("a folder");
         assert_eq!(refusal.to_string(), "it is not a file");
-        Target::open(Some(&folder.path().join("missing/shop.jsonl"))).expect_err("no such folder");
+        let missing = folder.path().join("missing/shop.jsonl");
+        Target::open(Some(&missing), Existing::Replace).expect_err("no such folder");
+    }
+
+    #[test]
+    fn a_file_is_kept_unless_it_is_to_be_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("shop.jsonl");
+        let keep = || Target::open(Some(&path), Existing::Keep);
+        let late = keep().expect("none yet");
+        keep().expect("still none").finish().expect("room");
+
+        for refusal in [late.finish(), keep().map(|_| ())] {
+            let refusal = refusal.expect_err("there is one");
+            assert_eq!(refusal.kind(), io::ErrorKind::AlreadyExists);
+        }
+        let files = std::fs::read_dir(folder.path()).expect("a folder");
+        assert_eq!(files.count(), 1);
     }
 }
