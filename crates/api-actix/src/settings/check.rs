@@ -8,9 +8,6 @@ use domain::model::SeatCount;
 
 use super::{AuthMode, DAY, DEFAULT_ADMIN_KEY, Settings, SettingsError, wrong};
 
-/// An admin key that others can try to guess has so many characters at least.
-const ADMIN_KEY_CHARACTERS_MIN: usize = 8;
-
 impl Settings {
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         self.check_numbers()?;
