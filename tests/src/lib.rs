@@ -41,6 +41,7 @@ pub use database::TestDatabase;
 pub use encryption::Encryption;
 pub use exposition::{Exposition, Family, Sample};
 pub use layout::Layout;
+pub use ports::free_port;
 pub use problem::{NOBODY_KNOWS, Problem};
 pub use program::{Finished, Program};
 pub use proxy::Proxy;

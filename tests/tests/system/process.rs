@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use futures::future::join;
-use utsavam_tests::{Finished, Program, Service, TestDatabase, TestServer, eventually};
+use utsavam_tests::{Finished, Program, Service, TestDatabase, TestServer, eventually, free_port};
 
 /// What starting may take besides waiting for the database.
 const OVERHEAD: Duration = Duration::from_secs(10);
@@ -20,12 +20,6 @@ fn serve(database_url: &str) -> Program {
 
 fn assert_never_listened(finished: &Finished) {
     assert!(!finished.stdout.contains("listening"), "{finished}");
-}
-
-/// A port that is taken by nobody, at least a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound listener").port()
 }
 
 #[tokio::test]

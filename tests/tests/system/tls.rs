@@ -1,7 +1,6 @@
 //! TLS to PostgreSQL and Redis: what is encrypted is verified, and what cannot
 //! be verified is not used. The certificates are for "localhost".
 
-use std::net::TcpListener as Listener;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
@@ -9,7 +8,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use utsavam_tests::{
-    Authority, Certificate, Finished, Program, Sql, TestDatabase, TestRedis, TestServer, eventually,
+    Authority, Certificate, Finished, Program, Sql, TestDatabase, TestRedis, TestServer,
+    eventually, free_port,
 };
 
 const SECRET: &str = "s3cret";
@@ -153,11 +153,6 @@ async fn encrypt_redis(redis: &TestRedis, certified: &Certificate, folder: &Temp
         ])
         .await;
     assert_eq!(done, "OK");
-}
-
-fn free_port() -> u16 {
-    let listener = Listener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound listener").port()
 }
 
 #[tokio::test]
