@@ -25,7 +25,8 @@ pub(super) fn environment() -> Environment {
         .collect()
 }
 
-/// Refuses what begins as ours do and is like one of them.
+/// Refuses what begins as ours do and is like one of them that is absent. Where that is set, too,
+/// somebody may have both for a reason.
 pub(super) fn refuse(environment: &Environment) -> Result<(), SettingsError> {
     let variables = readable();
     for name in strangers(environment) {
@@ -34,11 +35,12 @@ pub(super) fn refuse(environment: &Environment) -> Result<(), SettingsError> {
             &below_prefix(name),
             variables.iter().map(|(key, _)| key.as_str()),
         );
+        let meant = variables.iter().filter(|(key, _)| meant.contains(key));
+        let mut meant: Vec<_> = meant.map(|(_, variable)| variable.clone()).collect();
+        meant.retain(|variable| !is_set(environment, variable));
         if meant.is_empty() {
             continue;
         }
-        let meant = variables.iter().filter(|(key, _)| meant.contains(key));
-        let meant: Vec<_> = meant.map(|(_, variable)| variable.clone()).collect();
         return Err(SettingsError::Variable {
             name: name.to_owned(),
             meant: did_you_mean(&meant),
@@ -49,9 +51,8 @@ pub(super) fn refuse(environment: &Environment) -> Result<(), SettingsError> {
 
 /// What is said of others that are set: sentences without their values.
 pub(super) fn doubts(environment: &Environment) -> Vec<String> {
-    let is_set = |variable: &String| environment.iter().any(|(name, _)| name == variable);
     let mut absent = ours();
-    absent.retain(|variable| !is_set(variable));
+    absent.retain(|variable| !is_set(environment, variable));
     let mut doubts: Vec<_> = environment
         .iter()
         .filter_map(|(name, _)| {
@@ -69,6 +70,10 @@ pub(super) fn doubts(environment: &Environment) -> Vec<String> {
         ));
     }
     doubts
+}
+
+fn is_set(environment: &Environment, variable: &str) -> bool {
+    environment.iter().any(|(name, _)| name == variable)
 }
 
 /// What can be meant, by what stands below the prefix or would.
@@ -165,6 +170,7 @@ mod tests {
             let end = format!("{name} is not read: did you mean {meant}?");
             assert!(refusal.ends_with(&end), "{refusal}");
             assert!(!refusal.contains("s3cret"), "{refusal}");
+            assert!(refuse(&set(&[meant, name])).is_ok(), "{name}");
         }
     }
 
