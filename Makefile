@@ -167,9 +167,9 @@ compose-down: ## Stop these containers; their data stay
 	@deploy/need-compose.sh $(COMPOSE)
 	$(compose) --profile '*' down
 
-clean-services: ## Remove the private PostgreSQL and Redis, data included, and what gone checkouts left
+clean-services: ## Remove the private PostgreSQL and Redis, data included; name what other checkouts left
 	deploy/services.sh clean dev
 	deploy/services.sh clean test
 	deploy/services.sh clean bench
 	deploy/services.sh clean cluster
-	deploy/services.sh sweep
+	deploy/services.sh others

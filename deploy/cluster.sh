@@ -22,7 +22,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 . "$root/deploy/lib/process.sh"
 
 readonly start_seconds_max=60 balancer_seconds_max=30 drain_seconds=40
-# The longest pause before a process is started again; who has listened that long has settled.
+# The longest pause before a process is started again; who was started that long ago and listens has
+# settled.
 readonly pause_seconds_max=30 settled_seconds=60
 readonly balancer_host=${HOST:-127.0.0.1} balancer_port=${PORT:-8000} statistics_port=${STATISTICS_PORT:-8404}
 

@@ -80,7 +80,7 @@ refuse_unless_positive() {
 # The address and port at which BASE is served.
 find_server() {
   local found address port
-  found=$(curl -sS -o "$folder/health" -w '%{remote_ip} %{remote_port}' "${BASE%/}/health") ||
+  found=$(curl -sS --noproxy '*' -o "$folder/health" -w '%{remote_ip} %{remote_port}' "${BASE%/}/health") ||
     die "nobody answers at BASE=$BASE: start the server, or say where it is"
   read -r address port <<<"$found"
   if [[ $address == *:* ]]; then address="[$address]"; fi

@@ -8,8 +8,8 @@
 #   deploy/services.sh status NAME                  what runs, and who uses it
 #   deploy/services.sh stop NAME                    ends what a kill -9 left behind
 #   deploy/services.sh clean NAME                   the same, and removes the data
-#   deploy/services.sh sweep                        removes what other checkouts of this user left in
-#                                                   /var/tmp, where nothing runs
+#   deploy/services.sh others                       names what other checkouts of this user left in
+#                                                   /var/tmp
 #
 # `with` sets DATABASE_URL and REDIS_URL for the command, in cluster STANDBY_URL too. In dev one that is set already,
 # in the environment or in .env, is used as it is, and only what is missing is started.
@@ -56,9 +56,9 @@ folder='' # of the instance: $base/dev, or $base/NAME/XXXXXX of one that is thro
 
 main() {
   local verb=${1-} name=${2-}
-  if [[ $verb == sweep && $# -eq 1 ]]; then
+  if [[ $verb == others && $# -eq 1 ]]; then
     choose_base
-    clean_leftovers
+    name_leftovers
     return 0
   fi
   case $name in
@@ -229,7 +229,7 @@ throw_away() {
   case $1 in
     0 | 129 | 130 | 131 | 143) ;;
     *)
-      find "$folder" ! -type d ! \( -type f -name '*.log' \) -exec rm -f {} +
+      find "$folder" ! -type d ! \( -type f -name '*.log' \) -exec rm -f {} + || true
       while IFS= read -r file; do
         rmdir "$file" 2>/dev/null || true
       done < <(find "$folder" -depth -type d)
@@ -307,8 +307,6 @@ choose_base() {
   [[ -d $base && ! -L $base && -O $base ]] ||
     die "$base cannot be used: it must be a folder that belongs to you"
   chmod 711 "$base"
-  # For who finds it there and asks whose it is.
-  if [[ $base != "$root"/* ]]; then printf '%s\n' "$root" >"$base/checkout"; fi
 }
 
 instance_folders() {
@@ -448,16 +446,6 @@ lock() {
     flock 9
   else
     perl -e 'use Fcntl ":flock"; open(my $file, ">&=", 9) && flock($file, LOCK_EX) or exit 1'
-  fi
-}
-
-# The same, but fails where another one holds it.
-try_lock() {
-  exec 9>"$base/lock"
-  if command -v flock >/dev/null; then
-    flock -n 9
-  else
-    perl -e 'use Fcntl ":flock"; open(my $file, ">&=", 9) && flock($file, LOCK_EX | LOCK_NB) or exit 1'
   fi
 }
 

@@ -26,7 +26,7 @@ pub enum OpenError {
     #[error(
         "the database {} is in use by another server{}: only one may have it open",
         path.display(),
-        process.map(|process| format!(" (process {process})")).unwrap_or_default()
+        process.map(|process| format!(" (which calls itself process {process})")).unwrap_or_default()
     )]
     InUse {
         /// The file.

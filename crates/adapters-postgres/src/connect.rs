@@ -11,7 +11,7 @@ use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use group_commit::Limits;
 use percent_encoding::percent_decode_str;
-use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
+use tokio_postgres::config::{SslMode, SslNegotiation, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::pooler::{self, Opened, Pooler};
@@ -246,17 +246,13 @@ fn session_configs(
     if !PgSettings::is_postgres(&url) {
         return Err(ConnectError::Url("it must begin with postgres://".into()));
     }
+    refuse_bare_at(&url)?;
     let (url, tls) = take_tls(&url)?;
     let urls = servers::one_url_each(&url);
     let configs = urls.iter().map(|url| {
         let mut config = session_config(settings, url, tls.is_some())?;
         if urls.len() > 1 && config.get_hosts().is_empty() {
             return Err(ConnectError::Url("a comma has no host beside it".into()));
-        }
-        // It would be looked up, and named to whoever reads of the failure.
-        if config.get_hosts().iter().any(is_end_of_password) {
-            let problem = "an @ of the password is not written as %40".to_owned();
-            return Err(ConnectError::Url(problem));
         }
         let any = config.get_target_session_attrs() == TargetSessionAttrs::Any;
         if urls.len() > 1 && any {
@@ -267,9 +263,17 @@ fn session_configs(
     Ok((configs.collect::<Result<_, ConnectError>>()?, tls))
 }
 
-/// The driver takes what is behind the first @ for the host.
-fn is_end_of_password(host: &Host) -> bool {
-    matches!(host, Host::Tcp(host) if host.contains('@'))
+/// Refuses a password with an @ in it. The driver takes what is behind the first one for the host:
+/// it would be looked up, and named to whoever reads of the failure.
+fn refuse_bare_at(url: &str) -> Result<(), ConnectError> {
+    let address = url.split('?').next().unwrap_or_default();
+    match address.matches('@').count() {
+        0 | 1 => Ok(()),
+        _ => {
+            let problem = "an @ of the password is not written as %40".to_owned();
+            Err(ConnectError::Url(problem))
+        }
+    }
 }
 
 /// Reads the URL of one server and adds the limits that every session of ours has.

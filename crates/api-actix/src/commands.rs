@@ -8,6 +8,7 @@ pub(crate) mod import;
 pub(crate) mod migrate;
 mod new_file;
 pub(crate) mod openapi;
+mod own_files;
 pub(crate) mod reconcile;
 pub(crate) mod sales;
 pub(crate) mod seed_demo;

@@ -15,7 +15,7 @@ mod limiter;
 mod meters;
 mod postgres;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use adapters_embedded::{InProcessRateLimiter, InProcessSeatGate, SqliteSettings};
@@ -199,6 +199,14 @@ impl Plan {
                 "this backs up the embedded store; PostgreSQL is backed up by its own programs, \
                  such as pg_dump: docs/operations.md shows how",
             )),
+        }
+    }
+
+    /// The file that is the store, if one is, whether it exists or not.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.store {
+            StorePlan::Embedded(settings) => embedded::file(settings),
+            StorePlan::Postgres(_) => None,
         }
     }
 

@@ -231,6 +231,16 @@ async fn an_archive_that_is_there_is_replaced_by_force_alone() {
     let forced = program(&["export", name, "--force"], &database).run().await;
     forced.expect_success();
     assert!(read().contains(r#""kind":"end""#), "{}", read());
+
+    // What belongs to the store itself is replaced by nobody.
+    let store = database.url().trim_start_matches("sqlite://");
+    for own in [store.to_owned(), format!("{store}.lock")] {
+        let before = std::fs::read(&own).expect("it is there");
+        let refused = program(&["export", &own, "--force"], &database).run().await;
+        let sentence = refused.expect_failure();
+        assert!(sentence.contains("belongs to the database"), "{sentence}");
+        assert_eq!(std::fs::read(&own).expect("still there"), before);
+    }
 }
 
 #[tokio::test]

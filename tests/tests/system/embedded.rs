@@ -233,7 +233,7 @@ async fn who_has_the_file_is_named_and_so_is_what_to_do() {
         .run()
         .await
         .expect_failure();
-    let process = format!("(process {})", server.pid());
+    let process = format!("process {})", server.pid());
     for part in [&process, "stop that one", "DATABASE_URL"] {
         assert!(sentence.contains(part), "{sentence}");
     }

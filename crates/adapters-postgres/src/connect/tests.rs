@@ -1,3 +1,5 @@
+use tokio_postgres::config::Host;
+
 use super::*;
 
 fn settings(url: &str) -> PgSettings {
@@ -105,6 +107,8 @@ fn refusals_do_not_show_the_password() {
         "postgres://u:geheim@h,/d",
         "postgres://u:ge@heim@h/d",
         "postgres://u:ge@heim@h:1,i:2/d",
+        "postgres://u:ge@heim/x@h/d",
+        "postgres://u:ge@heim:9/x@h/d",
         "geheim",
         "postgres://u:geheim@h/d?sslmode=allow",
         "postgres://u:geheim@h/d?sslmode=geheim",

@@ -3,8 +3,8 @@
 //!
 //! A bucket in Redis only gets fuller as time passes, so an answer is good for
 //! refusing: what was missing when Redis was asked, less the time since then, is
-//! missing still. Whoever is refused is told the time by when it is there at the latest: that of the
-//! answer, since when nobody knows of the moment in between at which Redis looked. And for giving there are blocks.
+//! missing still. Whoever is refused is told when it will be there at the latest, counted from
+//! the answer: Redis may have looked at any moment before. And for giving there are blocks.
 //!
 //! A block of k tokens that was taken t ago never holds more than k less those
 //! that came since, t / token: what it holds beyond that is lost. The bucket lacks k tokens

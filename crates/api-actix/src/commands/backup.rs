@@ -1,13 +1,13 @@
 //! `utsavam backup`: a copy of the embedded store, whether a server has it open
 //! or not.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use adapters_embedded::BackedUp;
 
 use crate::commands::new_file::{Existing, NewFile};
+use crate::commands::own_files::why_not;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::wiring::Plan;
@@ -35,29 +35,6 @@ pub(crate) fn back_up(settings: &Settings, file: &Path) -> Result<(), Failure> {
         started.elapsed()
     );
     Ok(())
-}
-
-/// What speaks against this target: a copy in the place of a database would be
-/// read together with the log that belongs to the one before.
-fn why_not(source: &Path, target: &Path) -> Option<String> {
-    let source = source.canonicalize().ok()?;
-    if source == target || beside(&source).iter().any(|file| file == target) {
-        return Some("belongs to the database itself".to_owned());
-    }
-    let log = beside(target).into_iter().find(|file| file.exists())?;
-    Some(format!(
-        "is in use as a database: there is {}",
-        log.display()
-    ))
-}
-
-/// What SQLite puts beside a database that is open.
-fn beside(database: &Path) -> [PathBuf; 3] {
-    ["-wal", "-shm", "-journal"].map(|suffix| {
-        let mut name = OsString::from(database);
-        name.push(suffix);
-        PathBuf::from(name)
-    })
 }
 
 fn not_written(file: &Path, error: &std::io::Error) -> Failure {

@@ -13,6 +13,7 @@ use domain::ports::{Archive, Cause, ExportError};
 use domain::rules::ArchiveCheck;
 
 use crate::archive::ArchiveWriter;
+use crate::commands::own_files::why_not;
 use crate::failure::{Failure, with_causes};
 use crate::progress::Progress;
 use crate::settings::Settings;
@@ -31,6 +32,7 @@ pub(crate) async fn export(
     let plan = Plan::try_new(&settings)?;
     let target = Target::open(file.as_deref(), existing)
         .map_err(|error| not_written(file.as_deref(), &error))?;
+    refuse_files_of_databases(&plan, &target)?;
     let archive = plan
         .open(Schema::MustBeCurrent)
         .await?
@@ -55,6 +57,19 @@ pub(crate) async fn export(
     drop(outgoing.progress);
     eprintln!("exported {counts} in {:.1?}", started.elapsed());
     Ok(())
+}
+
+fn refuse_files_of_databases(plan: &Plan, target: &Target) -> Result<(), Failure> {
+    let (Some(database), Some(path)) = (plan.file(), target.path()) else {
+        return Ok(());
+    };
+    match why_not(database, path) {
+        Some(reason) => Err(Failure::new(format!(
+            "nothing was exported: {} {reason}",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Records on their way into the archive.

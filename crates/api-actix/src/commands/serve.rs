@@ -30,8 +30,8 @@ pub(crate) async fn serve(settings: Settings, traces: Option<Traces>) -> Result<
     }
     if weak_key {
         tracing::warn!(
-            "an admin key has fewer than {GOOD_KEY_CHARACTERS} characters and others can reach this server: \
-             set ADMIN_KEY to what `openssl rand -hex 32` makes"
+            "an admin key has fewer than {GOOD_KEY_CHARACTERS} characters, and others may reach \
+             this server: set ADMIN_KEY to what `openssl rand -hex 32` makes"
         );
     }
     server.ended().await

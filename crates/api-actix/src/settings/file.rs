@@ -20,7 +20,7 @@ impl SettingsFile {
     /// otherwise.
     ///
     /// # Errors
-    /// The file is not there, not ours to read, or no text.
+    /// The file is not there, or not ours to read.
     pub(super) fn read(named: Option<&Path>) -> Result<Self, SettingsError> {
         let named_by = match named {
             Some(_) => "--config or UTSAVAM_CONFIG",
@@ -32,8 +32,9 @@ impl SettingsFile {
             named_by,
             text: String::new(),
         };
-        match std::fs::read_to_string(&file.path) {
-            Ok(text) => file.text = text,
+        match std::fs::read(&file.path) {
+            // A comment may be in another encoding.
+            Ok(bytes) => file.text = String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if named.is_none() && error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(file.wrong(format!("cannot be read: {error}"))),
         }

@@ -4,8 +4,8 @@
 
 use strsim::osa_distance;
 
-use super::names::{did_you_mean, nearest, settings};
-use super::variables::{WELL_KNOWN, is_setting, of_setting};
+use super::names::{did_you_mean, nearest, settings, words};
+use super::variables::{WELL_KNOWN, is_setting, of_setting, setting_of};
 use super::{CONFIG_VARIABLE, SettingsError};
 
 /// What all variables of ours begin with, besides the well-known ones.
@@ -25,26 +25,19 @@ pub(super) fn environment() -> Environment {
         .collect()
 }
 
-/// Refuses what begins as ours do and is like one of them that is absent. Where that is set, too,
-/// somebody may have both for a reason.
+/// Refuses what begins as ours do and is one of them but for what stands between its words, as
+/// `UTSAVAM_HTTP_PORT` is, unless that is given as well: somebody may have both for a reason.
 pub(super) fn refuse(environment: &Environment) -> Result<(), SettingsError> {
-    let variables = readable();
+    let ours = ours();
     for name in strangers(environment) {
-        // Below the prefix: `UTSAVAM_HTTP_PORT` and `UTSAVAM_PORT` are meant alike.
-        let meant = nearest(
-            &below_prefix(name),
-            variables.iter().map(|(key, _)| key.as_str()),
-        );
-        let meant = variables.iter().filter(|(key, _)| meant.contains(key));
-        let mut meant: Vec<_> = meant.map(|(_, variable)| variable.clone()).collect();
-        meant.retain(|variable| !is_set(environment, variable));
-        if meant.is_empty() {
-            continue;
+        let words = words(&below_prefix(name));
+        let meant = ours.iter().find(|it| it.key == words);
+        if let Some(meant) = meant.filter(|it| !it.is_given(environment)) {
+            return Err(SettingsError::Variable {
+                name: name.to_owned(),
+                meant: did_you_mean(std::slice::from_ref(&meant.variable)),
+            });
         }
-        return Err(SettingsError::Variable {
-            name: name.to_owned(),
-            meant: did_you_mean(&meant),
-        });
     }
     Ok(())
 }
@@ -52,19 +45,29 @@ pub(super) fn refuse(environment: &Environment) -> Result<(), SettingsError> {
 /// What is said of others that are set: sentences without their values.
 pub(super) fn doubts(environment: &Environment) -> Vec<String> {
     let mut absent = ours();
-    absent.retain(|variable| !is_set(environment, variable));
-    let mut doubts: Vec<_> = environment
-        .iter()
-        .filter_map(|(name, _)| {
-            let meant = like_one_of(&absent, name)?;
-            Some(format!(
-                "the environment variable {name} is not read: did you mean {meant}?"
-            ))
-        })
-        .collect();
-    let strangers: Vec<_> = strangers(environment).collect();
-    if !strangers.is_empty() {
-        let names = strangers.join(", ");
+    absent.retain(|it| !it.is_given(environment));
+    let ask = |name: &str, meant: &[String]| {
+        let meant = did_you_mean(meant);
+        format!("the environment variable {name} is not read{meant}")
+    };
+    let others = environment.iter().filter_map(|(name, _)| {
+        let meant = like_one_of(&absent, name)?;
+        Some(ask(name, &[meant.to_owned()]))
+    });
+    let mut doubts: Vec<_> = others.collect();
+    let mut unknown = Vec::new();
+    for name in strangers(environment) {
+        let keys = absent.iter().map(|it| it.key.as_str());
+        let near = nearest(&below_prefix(name), keys);
+        let meant = absent.iter().filter(|it| near.contains(&it.key));
+        let meant: Vec<_> = meant.map(|it| it.variable.clone()).collect();
+        match meant.as_slice() {
+            [] => unknown.push(name),
+            meant => doubts.push(ask(name, meant)),
+        }
+    }
+    if !unknown.is_empty() {
+        let names = unknown.join(", ");
         doubts.push(format!(
             "environment variables that begin with {PREFIX} and are not read: {names}"
         ));
@@ -72,22 +75,51 @@ pub(super) fn doubts(environment: &Environment) -> Vec<String> {
     doubts
 }
 
-fn is_set(environment: &Environment, variable: &str) -> bool {
-    environment.iter().any(|(name, _)| name == variable)
+/// A variable that is read.
+struct Ours {
+    /// Its words below the prefix, or the whole name where it has none: `UTSAVAM_HTTP_PORT` and
+    /// `UTSAVAM_PORT` are meant alike.
+    key: String,
+    variable: String,
+    /// What it says, unless it names the file of all of them.
+    setting: Option<String>,
 }
 
-/// What can be meant, by what stands below the prefix or would.
-fn readable() -> Vec<(String, String)> {
-    let well_known = WELL_KNOWN.iter().map(|(variable, _)| *variable);
-    let well_known = well_known.map(|variable| (variable.to_lowercase(), variable.to_owned()));
-    let named = settings().into_iter().filter_map(|setting| {
-        // It has a name of its own, which comes first.
-        let is_well_known = |key: &str| WELL_KNOWN.iter().any(|(it, _)| it.to_lowercase() == key);
-        let key = setting.replace('.', "_");
-        (!is_well_known(&key)).then(|| (key, of_setting(&setting)))
+impl Ours {
+    /// Whether somebody says the same, by whichever name.
+    fn is_given(&self, environment: &Environment) -> bool {
+        let mut names = environment.iter().map(|(name, _)| name);
+        match &self.setting {
+            Some(setting) => names.any(|name| setting_of(name).as_ref() == Some(setting)),
+            None => names.any(|name| *name == self.variable),
+        }
+    }
+}
+
+fn ours() -> Vec<Ours> {
+    let well_known = WELL_KNOWN.iter().map(|(variable, setting)| Ours {
+        key: variable.to_lowercase(),
+        variable: (*variable).to_owned(),
+        setting: Some((*setting).to_owned()),
     });
-    let config = (below_prefix(CONFIG_VARIABLE), CONFIG_VARIABLE.to_owned());
-    well_known.chain(named).chain([config]).collect()
+    let mut ours: Vec<_> = well_known.collect();
+    for setting in settings() {
+        let key = words(&setting);
+        // It has a name of its own, which comes first.
+        if ours.iter().all(|it| it.key != key) {
+            ours.push(Ours {
+                key,
+                variable: of_setting(&setting),
+                setting: Some(setting),
+            });
+        }
+    }
+    ours.push(Ours {
+        key: below_prefix(CONFIG_VARIABLE),
+        variable: CONFIG_VARIABLE.to_owned(),
+        setting: None,
+    });
+    ours
 }
 
 fn begins_as_ours(name: &str) -> bool {
@@ -120,24 +152,14 @@ fn is_of_kubernetes(name: &str, value: &str) -> bool {
         || (name.ends_with("_PORT") && value.contains("://"))
 }
 
-/// All variables that are read.
-fn ours() -> Vec<String> {
-    let well_known = WELL_KNOWN
-        .iter()
-        .map(|(variable, _)| (*variable).to_owned());
-    let named = settings().into_iter().map(|setting| of_setting(&setting));
-    let config = [CONFIG_VARIABLE.to_owned()];
-    well_known.chain(config).chain(named).collect()
-}
-
 /// The variable of ours that this one, which may be another program's, is like.
-fn like_one_of<'a>(ours: &'a [String], name: &str) -> Option<&'a str> {
+fn like_one_of<'a>(ours: &'a [Ours], name: &str) -> Option<&'a str> {
     if begins_as_ours(name) {
         return None;
     }
     let upper = name.to_uppercase();
-    let like = ours.iter().find(|it| osa_distance(&upper, it) <= 1);
-    like.map(String::as_str)
+    let mut variables = ours.iter().map(|it| it.variable.as_str());
+    variables.find(|it| osa_distance(&upper, it) <= 1)
 }
 
 #[cfg(test)]
@@ -152,18 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_like_one_of_ours_is_refused_with_its_name() {
+    fn what_is_one_of_ours_written_otherwise_is_refused_with_its_name() {
         for (name, meant) in [
             ("UTSAVAM_HTTP_PORT", "UTSAVAM__HTTP__PORT"),
             ("UTSAVAM_HTTP__PORT", "UTSAVAM__HTTP__PORT"),
-            ("UTSAVAM_HTTP_PROT", "UTSAVAM__HTTP__PORT"),
             ("utsavam_http_port", "UTSAVAM__HTTP__PORT"),
-            ("UTSAVAM_DATABASE_POOLSIZE", "UTSAVAM__DATABASE__POOL_SIZE"),
+            ("UTSAVAM_DATABASE_POOL_SIZE", "UTSAVAM__DATABASE__POOL_SIZE"),
             ("UTSAVAM_PORT", "PORT"),
             ("UTSAVAM_DATABASE_URL", "DATABASE_URL"),
-            ("UTSAVAM_REDIS_ULR", "REDIS_URL"),
             ("UTSAVAM_ADMIN_KEY", "ADMIN_KEY"),
-            ("UTSAVAM_CONFG", "UTSAVAM_CONFIG"),
             ("utsavam_config", "UTSAVAM_CONFIG"),
         ] {
             let refusal = refuse(&set(&["PATH", name])).expect_err(name).to_string();
@@ -172,11 +191,37 @@ mod tests {
             assert!(!refusal.contains("s3cret"), "{refusal}");
             assert!(refuse(&set(&[meant, name])).is_ok(), "{name}");
         }
+        // Whoever says the same in another way has said it.
+        for (name, same) in [
+            ("UTSAVAM_DATABASE_URL", "UTSAVAM__DATABASE__URL"),
+            ("UTSAVAM_PORT", "UTSAVAM__HTTP__PORT"),
+            ("UTSAVAM_HTTP_PORT", "PORT"),
+            ("UTSAVAM_HTTP_PORT", "utsavam__http__port"),
+        ] {
+            assert!(refuse(&set(&[name, same])).is_ok(), "{name} {same}");
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_one_of_ours_is_asked_about() {
+        for (name, meant) in [
+            ("UTSAVAM_HTTP_PROT", "UTSAVAM__HTTP__PORT"),
+            ("UTSAVAM_DATABASE_POOLSIZE", "UTSAVAM__DATABASE__POOL_SIZE"),
+            ("UTSAVAM_REDIS_ULR", "REDIS_URL"),
+            ("UTSAVAM_LOG_FILTERS", "UTSAVAM__LOG__FILTER"),
+            ("UTSAVAM_CONFG", "UTSAVAM_CONFIG"),
+        ] {
+            let environment = set(&[name]);
+            assert!(refuse(&environment).is_ok(), "{name}");
+            let doubt =
+                format!("the environment variable {name} is not read: did you mean {meant}?");
+            assert_eq!(doubts(&environment), [doubt]);
+        }
     }
 
     #[test]
     fn what_is_read_is_neither_refused_nor_doubted() {
-        let mut names: Vec<_> = readable().into_iter().map(|(_, name)| name).collect();
+        let mut names: Vec<_> = ours().into_iter().map(|it| it.variable).collect();
         names.push("utsavam__http__port".to_owned());
         for name in names {
             let environment = set(&[&name]);

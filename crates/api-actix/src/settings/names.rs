@@ -91,7 +91,7 @@ fn sections_of(setting: &str) -> impl Iterator<Item = &str> {
 }
 
 /// `http_port` for `http.port`, `HTTP__PORT` and `http-port`.
-fn words(name: &str) -> String {
+pub(super) fn words(name: &str) -> String {
     let name = name.to_lowercase();
     let words: Vec<_> = name
         .split(['.', '_', '-'])

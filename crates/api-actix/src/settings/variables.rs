@@ -41,6 +41,17 @@ pub(super) fn is_setting(variable: &str) -> bool {
     variable.to_lowercase().starts_with("utsavam__")
 }
 
+/// The setting that a variable says, if it says one.
+pub(super) fn setting_of(variable: &str) -> Option<String> {
+    if let Some((_, setting)) = WELL_KNOWN.iter().find(|(known, _)| *known == variable) {
+        return Some((*setting).to_owned());
+    }
+    let below = variable
+        .get("utsavam__".len()..)
+        .filter(|_| is_setting(variable))?;
+    Some(below.to_lowercase().replace("__", "."))
+}
+
 /// `UTSAVAM__HTTP__PORT` for `http.port`.
 pub(super) fn of_setting(setting: &str) -> String {
     format!("UTSAVAM__{}", setting.replace('.', "__").to_uppercase())

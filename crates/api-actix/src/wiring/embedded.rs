@@ -59,6 +59,14 @@ pub(super) fn require_data(settings: &SqliteSettings) -> Result<&Path, Failure> 
     }
 }
 
+/// Where the store is, unless that is in memory.
+pub(super) fn file(settings: &SqliteSettings) -> Option<&Path> {
+    match &settings.location {
+        SqliteLocation::File(path) => Some(path),
+        SqliteLocation::Memory => None,
+    }
+}
+
 /// Nobody has asked for a folder besides the default one: where it is missing the
 /// path is likely to be wrong, and the store would be an empty one.
 fn require_folder(location: &SqliteLocation) -> Result<(), Failure> {
@@ -69,7 +77,7 @@ fn require_folder(location: &SqliteLocation) -> Result<(), Failure> {
         .ok()
         .and_then(|path| path.parent().map(Path::to_owned));
     match folder {
-        Some(folder) if path != Path::new(DEFAULT_FILE) && !folder.exists() => {
+        Some(folder) if path != Path::new(DEFAULT_FILE) && is_missing(&folder) => {
             Err(Failure::new(format!(
                 "the setting database.url (DATABASE_URL) names a file in {}, a folder that does \
                  not exist: make it, or name a file in another one; an absolute path has three \
@@ -79,6 +87,11 @@ fn require_folder(location: &SqliteLocation) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Not so where nobody lets us look.
+fn is_missing(folder: &Path) -> bool {
+    matches!(folder.try_exists(), Ok(false))
 }
 
 fn not_opened(error: &OpenError) -> Failure {

@@ -26,6 +26,14 @@ impl Target {
         NewFile::for_path(path, existing).map(|file| Self::File(BufWriter::new(file)))
     }
 
+    /// Where the file will be, if it is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::StandardOutput(_) => None,
+            Self::File(file) => Some(file.get_ref().path()),
+        }
+    }
+
     /// Makes the file durable and gives it its name.
     ///
     /// # Errors
@@ -140,5 +148,10 @@ mod tests {
         }
         let files = std::fs::read_dir(folder.path()).expect("a folder");
         assert_eq!(files.count(), 1);
+
+        let link = folder.path().join("link.jsonl");
+        std::os::unix::fs::symlink("nowhere", &link).expect("a link");
+        let refusal = Target::open(Some(&link), Existing::Keep).expect_err("a link");
+        assert_eq!(refusal.kind(), io::ErrorKind::AlreadyExists);
     }
 }
