@@ -166,8 +166,8 @@ async fn empty_variables_count_as_absent() {
 async fn a_variable_that_is_nearly_ours_stops_the_start() {
     let database = TestDatabase::embedded();
     for (variable, meant) in [
-        ("UTSAVAM_HTTP_PORT", "UTSAVAM__HTTP__PORT"),
-        ("UTSAVAM_ADMIN_KEY", "ADMIN_KEY"),
+        ("UTSAVAM_HTTP_CORS_ORIGINS", "UTSAVAM__HTTP__CORS_ORIGINS"),
+        ("UTSAVAM_REPLICA_URL", "REPLICA_URL"),
         ("UTSAVAM__HTTP__PROT", "http.port"),
     ] {
         let finished = serve_with(&database, variable, "s3cret").await;
