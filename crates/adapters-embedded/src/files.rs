@@ -48,11 +48,17 @@ fn one_name(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
+/// The file beside a database whose lock is the right to that.
+pub fn lock_of(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    PathBuf::from(path)
+}
+
 fn lock_beside(path: &Path) -> Result<FileLock, OpenError> {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
+    let lock_path = lock_of(path);
     let refused = |reason| OpenError::Unusable {
-        path: PathBuf::from(&lock_path),
+        path: lock_path.clone(),
         reason,
     };
     let file = private(OpenOptions::new().write(true).create(true).truncate(false))
@@ -66,7 +72,7 @@ fn lock_beside(path: &Path) -> Result<FileLock, OpenError> {
         }
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
             path: path.to_owned(),
-            process: signature(Path::new(&lock_path)),
+            process: signature(&lock_path),
         }),
         Err(TryLockError::Error(reason)) => Err(refused(reason)),
     }

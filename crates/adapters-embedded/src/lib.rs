@@ -46,6 +46,7 @@ mod store;
 
 pub use backup::{BackedUp, BackupError, back_up};
 pub use database::{Database, JobsWaiting, OpenError};
+pub use files::lock_of;
 pub use gate::InProcessSeatGate;
 pub use limiter::InProcessRateLimiter;
 pub use measured::TransactionObserver;

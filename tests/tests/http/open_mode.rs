@@ -115,16 +115,8 @@ async fn beyond_this_machine_a_server_does_not_start_as_it_comes() {
         assert!(refused.contains("admin.key (ADMIN_KEY)"), "{refused}");
     }
     for settings in [
-        &[
-            HOST,
-            ("admin.key", "key of the tests"),
-            ("auth.mode", "open"),
-        ][..],
-        &[
-            PROXY,
-            ("admin.key", "key of the tests"),
-            ("auth.mode", "open"),
-        ],
+        &[HOST, ("admin.key", "secret"), ("auth.mode", "open")][..],
+        &[PROXY, ("admin.key", "secret"), ("auth.mode", "open")],
     ] {
         let refused = start(settings).await.expect_failure();
         assert!(refused.contains("auth.mode"), "{refused}");
@@ -132,15 +124,11 @@ async fn beyond_this_machine_a_server_does_not_start_as_it_comes() {
     }
     start(&[]).await.expect_success();
     for settings in [
-        &[HOST, ("admin.key", "key of the tests")][..],
+        &[HOST, ("admin.key", "secret")][..],
+        &[HOST, ("admin.key", "secret"), ("auth.mode", "required")],
         &[
             HOST,
-            ("admin.key", "key of the tests"),
-            ("auth.mode", "required"),
-        ],
-        &[
-            HOST,
-            ("admin.key", "key of the tests"),
+            ("admin.key", "secret"),
             ("auth.mode", "open"),
             ("auth.open_beyond_loopback", "true"),
         ],

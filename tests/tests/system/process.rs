@@ -43,7 +43,7 @@ async fn a_host_that_is_not_ours_ends_the_start_with_a_sentence() {
     // admin key neither would be tried.
     for host in ["not a host", "203.0.113.7"] {
         let serve = serve(database.url()).env("HOST", host);
-        let finished = serve.setting("admin.key", "key of the tests").run().await;
+        let finished = serve.setting("admin.key", "secret").run().await;
         let sentence = finished.expect_failure();
         assert!(sentence.contains(host), "{sentence}");
         assert_never_listened(&finished);

@@ -111,13 +111,17 @@ impl Listener {
     }
 }
 
+/// One that is right, one by the stranger and one for another host. Among themselves servers trust
+/// both authorities.
+fn encryptions(trusted: &Authority, stranger: &Authority) -> [Encryption; 3] {
+    [(HOST, trusted), (HOST, stranger), ("localhost", trusted)]
+        .map(|(host, authority)| Encryption::new(host, authority, &[trusted, stranger]))
+}
+
 #[tokio::test]
 async fn a_node_with_a_wrong_certificate_is_gone_around_and_the_log_says_why() {
     let (trusted, stranger) = (Authority::new("trusted"), Authority::new("stranger"));
-    // Among themselves the nodes trust both.
-    let by = |host, authority| Encryption::new(host, authority, &[&trusted, &stranger]);
-    let right = by(HOST, &trusted);
-    let [unknown, misnamed] = [by(HOST, &stranger), by("localhost", &trusted)];
+    let [right, unknown, misnamed] = encryptions(&trusted, &stranger);
     let cluster = cluster_of([&right, &unknown, &misnamed]).await;
     let database = TestDatabase::embedded();
     let url = |address: &str| url_of("cluster", address, &trusted);
@@ -181,9 +185,7 @@ async fn a_node_that_a_cluster_names_hears_nothing_in_plain_text() {
 #[tokio::test]
 async fn neither_a_sentinel_nor_a_primary_with_a_wrong_certificate_is_asked() {
     let (trusted, stranger) = (Authority::new("trusted"), Authority::new("stranger"));
-    let by = |host, authority| Encryption::new(host, authority, &[&trusted, &stranger]);
-    let right = by(HOST, &trusted);
-    let [unknown, misnamed] = [by(HOST, &stranger), by("localhost", &trusted)];
+    let [right, unknown, misnamed] = encryptions(&trusted, &stranger);
     let database = TestDatabase::embedded();
     // Its answer is waited for longest, and says nothing of the reason.
     let silent = Listener::start().await;

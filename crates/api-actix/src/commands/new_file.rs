@@ -32,17 +32,16 @@ impl NewFile {
     /// The file cannot be made, the name is that of something else, or a file has it
     /// that is to be kept.
     pub(crate) fn for_path(path: &Path, existing: Existing) -> io::Result<Self> {
-        let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
-        // A link that leads nowhere has the name, too.
-        let is_link = path.is_symlink() && !path.exists();
-        if existing == Existing::Keep && (is_file || is_link) {
-            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
-        }
+        let is_kept = existing == Existing::Keep;
+        let kept = || io::Error::from(io::ErrorKind::AlreadyExists);
         // A link goes on to be one.
         let path = match path.canonicalize() {
+            Ok(path) if path.is_file() && is_kept => return Err(kept()),
             Ok(path) if path.is_file() => path,
             // Renaming would put a file in the place of a device or a pipe.
             Ok(_) => return Err(io::Error::other("it is not a file")),
+            // One that leads nowhere has the name, too.
+            Err(_) if is_kept && path.is_symlink() => return Err(kept()),
             Err(_) => std::path::absolute(path)?,
         };
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {

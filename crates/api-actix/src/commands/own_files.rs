@@ -3,15 +3,16 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use adapters_embedded::lock_of;
+
 /// What speaks against putting a file there, while `database` is the embedded store.
 ///
 /// A file in the place of a database would be read together with the log that belongs to the
 /// one before; in the place of its lock it would let a second server in.
 pub(crate) fn why_not(database: &Path, target: &Path) -> Option<String> {
     let database = database.canonicalize().ok()?;
-    let mut own = beside(&database).to_vec();
-    own.push(named(&database, ".lock"));
-    if database == target || own.iter().any(|file| file == target) {
+    let is_beside = beside(&database).iter().any(|file| file == target);
+    if database == target || is_beside || lock_of(&database) == target {
         return Some("belongs to the database itself".to_owned());
     }
     let log = beside(target).into_iter().find(|file| file.exists())?;
@@ -23,13 +24,11 @@ pub(crate) fn why_not(database: &Path, target: &Path) -> Option<String> {
 
 /// What SQLite puts beside a database that is open.
 fn beside(database: &Path) -> [PathBuf; 3] {
-    ["-wal", "-shm", "-journal"].map(|suffix| named(database, suffix))
-}
-
-fn named(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(database);
-    name.push(suffix);
-    PathBuf::from(name)
+    ["-wal", "-shm", "-journal"].map(|suffix| {
+        let mut name = OsString::from(database);
+        name.push(suffix);
+        PathBuf::from(name)
+    })
 }
 
 #[cfg(test)]

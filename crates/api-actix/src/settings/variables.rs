@@ -24,15 +24,21 @@ pub(super) fn of_this_process() -> Result<Variables, SettingsError> {
     let mut variables = Variables::new();
     for (variable, value) in std::env::vars_os() {
         let variable = variable.to_string_lossy();
-        let known = WELL_KNOWN.iter().find(|(known, _)| *known == variable);
+        let known = known_setting(&variable);
         if known.is_none() && !is_setting(&variable) {
             continue;
         }
-        let name = known.map_or(&*variable, |(_, name)| name);
+        let name = known.unwrap_or(&variable);
         let value = value.into_string().map_err(|_| wrong(name, NOT_UNICODE))?;
         variables.insert(variable.into_owned(), value);
     }
     Ok(variables)
+}
+
+/// What a variable with a name of its own says.
+fn known_setting(variable: &str) -> Option<&'static str> {
+    let known = WELL_KNOWN.iter().find(|(known, _)| *known == variable);
+    known.map(|(_, setting)| *setting)
 }
 
 /// Whether it is read as one, as the reader of variables does, whose prefix has
@@ -43,8 +49,8 @@ pub(super) fn is_setting(variable: &str) -> bool {
 
 /// The setting that a variable says, if it says one.
 pub(super) fn setting_of(variable: &str) -> Option<String> {
-    if let Some((_, setting)) = WELL_KNOWN.iter().find(|(known, _)| *known == variable) {
-        return Some((*setting).to_owned());
+    if let Some(setting) = known_setting(variable) {
+        return Some(setting.to_owned());
     }
     let below = variable
         .get("utsavam__".len()..)

@@ -316,37 +316,26 @@ fn dependencies_that_are_away_are_told() {
 
 #[test]
 fn what_is_paused_is_told_above_and_beside_the_event() {
-    let some = seen(Figures {
-        paused: Some(Paused {
-            all: false,
-            event_ids: vec![9],
-            more: false,
-        }),
-        ..figures()
-    });
+    let seen_with = |all, event_ids, more| {
+        seen(Figures {
+            paused: Some(Paused {
+                all,
+                event_ids,
+                more,
+            }),
+            ..figures()
+        })
+    };
+    let some = seen_with(false, vec![9], false);
     assert_eq!(line_of(&some, "sales"), "sales     paused events: 9");
     assert!(line_of(&some, "        9").ends_with("Out (paused)"));
     assert!(line_of(&some, "        7").ends_with("Tech Talk"));
-    let all = seen(Figures {
-        paused: Some(Paused {
-            all: true,
-            event_ids: (1..=9).collect(),
-            more: false,
-        }),
-        ..figures()
-    });
+    let all = seen_with(true, (1..=9).collect(), false);
     let line = "sales     all paused  paused events: 1, 2, 3, 4, 5, 6, 7, 8, …";
     assert_eq!(line_of(&all, "sales"), line);
     assert!(line_of(&all, "        7").ends_with("Tech Talk (paused)"));
     assert!(line_of(&all, "       11").ends_with("Quiet (paused)"));
-    let more = seen(Figures {
-        paused: Some(Paused {
-            all: false,
-            event_ids: vec![9],
-            more: true,
-        }),
-        ..figures()
-    });
+    let more = seen_with(false, vec![9], true);
     assert_eq!(line_of(&more, "sales"), "sales     paused events: 9, …");
 }
 
